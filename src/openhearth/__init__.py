@@ -1,0 +1,3 @@
+"""Open Hearth: the whole OpenAI platform on your own hardware."""
+
+__version__ = "0.1.0"

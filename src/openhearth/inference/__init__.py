@@ -1,0 +1,1 @@
+"""Answering: chat, completions, embeddings, edits, decisions; metering. No state but stored completions."""

@@ -1,0 +1,1 @@
+"""AI models: the catalogue, pulling (sources, checksums, progress), and resolving a name to what to run."""

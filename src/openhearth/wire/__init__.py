@@ -1,0 +1,1 @@
+"""OpenAI's wire: request and response schemas, SSE framing, pagination, error envelope, ids. Pure: no I/O."""
