@@ -1,0 +1,97 @@
+"""The database: one async SQLAlchemy engine, SQLite by default. Rooms declare their tables on `Table` in their own `tables.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from openhearth.errors import SetupError, StorageUnavailable
+
+HEAD = "0001"
+"""The newest migration; a test compares it with the migrations folder."""
+
+
+class Table(DeclarativeBase):
+    """Every table of the house."""
+
+
+class Database:
+    """Sessions on one database. SQLite runs in WAL mode with full synchronisation of commits."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.engine = create_async_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end, rolled back on any exception. Raises StorageUnavailable."""
+        try:
+            async with self._sessions.begin() as session:
+                yield session
+        except DBAPIError as error:
+            raise StorageUnavailable(f"The database can't do this now ({type(error.orig).__name__}). Try again.") from error
+
+    async def prepare(self) -> None:
+        """Bring the schema to HEAD. Raises SetupError if it is newer than this program, or can't be opened."""
+        try:
+            found = await self._revision()
+        except (DBAPIError, OSError) as error:
+            raise SetupError(f"Can't open the database {self.shown_url}: {type(error).__name__}.", exit_status=74) from error
+        if found != HEAD:
+            await asyncio.to_thread(_upgrade, self.url, found)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    async def _revision(self) -> str | None:
+        async with self.engine.connect() as connection:
+            known = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "alembic_version"))
+            if not known:
+                return None
+            return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _upgrade(url: str, found: str | None) -> None:
+    # Alembic costs a sixth of a second to import, so only when there is something to do.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["url"] = url
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        if found is not None and "Can't locate revision" in str(error):
+            raise SetupError(
+                f"The database has schema {found}, which is newer than this program knows ({HEAD}). Upgrade openhearth.",
+                exit_status=65,
+            ) from error
+        raise

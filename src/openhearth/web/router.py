@@ -1,0 +1,42 @@
+"""The route table as one ASGI application. Starlette matches paths; unknown ones answer in OpenAI's envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from openhearth.errors import MethodNotAllowed, NotFound
+from openhearth.web.endpoint import Endpoint, EndpointApp
+
+
+class MethodTable:
+    """The endpoints of one path, by method. HEAD is answered where GET is; the server drops the body."""
+
+    def __init__(self, by_method: dict[str, EndpointApp]) -> None:
+        self._by_method = by_method
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        app = self._by_method.get(method)
+        if app is None:
+            allowed = ", ".join(sorted(self._by_method))
+            raise MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}; allowed: {allowed}.", headers={"allow": allowed})
+        scope["endpoint"] = app.endpoint
+        await app(scope, receive, send)
+
+
+async def unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """What no route matches."""
+    raise NotFound(f"Unknown request URL: {scope['method']} {scope['path']}. Check the URL for typos; /openapi.json lists all.")
+
+
+def make_router(endpoints: Iterable[Endpoint], *, max_body: int, body_timeout_s: float) -> Router:
+    """Build the router; endpoints keep their order, so put the hot ones first and the greedy ones last."""
+    routes = []
+    for path, group in groupby(endpoints, key=lambda endpoint: endpoint.path):
+        table = {e.method: EndpointApp(e, max_body=max_body, body_timeout_s=body_timeout_s) for e in group}
+        routes.append(Route(path, MethodTable(table)))
+    return Router(routes, default=unknown_path, redirect_slashes=False)

@@ -1,0 +1,101 @@
+"""Bytes from a client -> a request struct, or InvalidRequest that names the field.
+
+What the JSON decoder lets through but must not reach an engine or a database is refused here: excessive depth, lone surrogates, NUL.
+Sizes of single fields are the schemas' own business.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from openhearth.errors import InvalidRequest
+
+T = TypeVar("T")
+
+MAX_DEPTH = 128
+_PATH = re.compile(r" - at `\$(.*)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_MISSING = re.compile(r"missing required field `([^`]*)`")
+
+
+def decode(body: bytes, schema: type[T]) -> T:
+    """Decode and validate `body`. Raises InvalidRequest with `param` set to the offending field's path."""
+    check_text(body)
+    try:
+        decoder: msgspec.json.Decoder[T] = _decoder(schema)
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
+
+
+def convert(value: Any, schema: type[T], *, strict: bool = True) -> T:
+    """The same for values that are already decoded, e.g. a query string's."""
+    try:
+        return msgspec.convert(value, schema, strict=strict)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+
+
+def check_text(body: bytes) -> None:
+    """Refuse an empty body, deep nesting, NUL characters and lone surrogates, in one pass each and in C where possible."""
+    if not body:
+        raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
+    if depth(body) > MAX_DEPTH:
+        raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.", code="invalid_json")
+    if b"\\u0000" in body and _escaped_nul(body):
+        raise InvalidRequest("The request contains a NUL character (\\u0000), which no model can read.", code="invalid_text")
+    if b"\\ud" in body or b"\\uD" in body:
+        _check_surrogates(body)
+
+
+def depth(body: bytes) -> int:
+    """An upper bound of the nesting depth: exact when it matters, since brackets inside strings are left out only then."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    deepest = level = 0
+    for bracket in re.sub(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}]', b"", body, flags=re.DOTALL):
+        level += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, level)
+        if deepest > MAX_DEPTH:
+            break
+    return deepest
+
+
+def _escaped_nul(body: bytes) -> bool:
+    return re.search(rb"(?<!\\)(?:\\\\)*\\u0000", body) is not None
+
+
+def _check_surrogates(body: bytes) -> None:
+    try:
+        body.decode()
+        text = re.sub(rb"\\\\", b"", body)
+    except UnicodeDecodeError:
+        return  # the decoder gives the better message
+    pairs = re.sub(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", b"", text)
+    if re.search(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", pairs):
+        raise InvalidRequest("The request contains half of a surrogate pair, which is not a character.", code="invalid_text")
+
+
+def explain(error: msgspec.ValidationError) -> InvalidRequest:
+    """msgspec's words -> OpenAI's: a sentence and the field's path."""
+    message = str(error)
+    path = found.group(1).lstrip(".") if (found := _PATH.search(message)) else ""
+    reason = _PATH.sub("", message)
+    if unknown := _UNKNOWN.search(reason):
+        name = ".".join(filter(None, (path, unknown.group(1))))
+        return InvalidRequest(f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
+    if missing := _MISSING.search(reason):
+        name = ".".join(filter(None, (path, missing.group(1))))
+        return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    return InvalidRequest(f"Invalid value for '{path or 'body'}': {reason}.", param=path or None, code="invalid_value")
+
+
+@lru_cache(maxsize=256)
+def _decoder(schema: Any) -> Any:
+    return msgspec.json.Decoder(schema)
