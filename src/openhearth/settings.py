@@ -84,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_timeout_s: float = 30.0
     """A client must have sent its whole body in this time."""
     log_level: str = "info"
+    base_url: str | None = None
+    """The server that `chat`, `run` and `ps` talk to; default: the one on this data folder."""
     engines: EngineSettings = EngineSettings()
     aliases: dict[str, str] = {}
     """Name that clients use -> local model. Overrides the shipped table."""
@@ -108,12 +110,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _FROM_ENVIRONMENT = (
     "host", "port", "data_dir", "database_url", "api_key", "default_model", "embedding_model", "offline", "max_body_mb",
-    "log_level",
+    "log_level", "base_url",
 )  # fmt: skip
 
 
-def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings once. `flags` are the command line's; None values don't count.
+def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, *, config: Path | None = None) -> Settings:
+    """Read the settings once. `flags` are the command line's; None values don't count. `config` goes before `$OPENHEARTH_CONFIG`.
 
     Raises SetupError naming the file or variable that is wrong.
     """
@@ -121,20 +123,37 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     from_environment = {n: environ[PREFIX + n.upper()] for n in _FROM_ENVIRONMENT if environ.get(PREFIX + n.upper())}
     outer = {**from_environment, **given}
-    values = {**_read_file(_config_file(outer, environ)), **outer}
+    values = {**_read_file(_config_file(outer, environ, config)), **outer}
     try:
-        settings = msgspec.convert(values, Settings, strict=False)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SetupError(f"Settings: {error}", exit_status=78) from None
     return msgspec.structs.replace(settings, data_dir=settings.data_dir.expanduser().resolve())
 
 
-def _config_file(outer: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
-    named = environ.get(PREFIX + "CONFIG")
+def _path(wanted: type, value: object) -> object:
+    if wanted is Path and isinstance(value, (str, Path)):
+        return Path(value)
+    raise ValueError(f"Expected {wanted.__name__}")
+
+
+def debugging(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `OPENHEARTH_DEBUG` asks for tracebacks. Apart from `load`, because it must be known when that fails."""
+    return (os.environ if environ is None else environ).get(PREFIX + "DEBUG", "").lower() not in ("", "0", "no", "off", "false")
+
+
+def colours(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a terminal may be given colours (`NO_COLOR`, `TERM=dumb`)."""
+    environ = os.environ if environ is None else environ
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def _config_file(outer: Mapping[str, Any], environ: Mapping[str, str], flag: Path | None) -> Path | None:
+    named = flag or environ.get(PREFIX + "CONFIG")
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
-            raise SetupError(f"{PREFIX}CONFIG names {path}, which is not a file.", exit_status=78)
+            raise SetupError(f"{'--config' if flag else PREFIX + 'CONFIG'} names {path}, which is not a file.", exit_status=78)
         return path
     path = Path(outer.get("data_dir") or Settings().data_dir).expanduser() / "openhearth.toml"
     return path if path.is_file() else None
