@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -70,12 +71,20 @@ def _end(error: Exception) -> NoReturn:
     raise SystemExit(BUG) from None
 
 
+def stop_on_signals() -> None:
+    """Let a command that has processes of its own end them on SIGTERM and when its terminal closes."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
 @contextmanager
 def quiet_ending() -> Iterator[None]:
     """Outside everything: Ctrl-C before a command began, and output that nobody reads any more when the last of it is written."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    _mend_streams()
     try:
         yield
     except KeyboardInterrupt:
@@ -86,6 +95,19 @@ def quiet_ending() -> Iterator[None]:
         except BrokenPipeError:
             _forget_output()
             raise SystemExit(READER_LEFT) from None
+        except OSError as error:
+            _forget_output()
+            print(f"openhearth: the output could not be written: {error.strerror}.", file=sys.stderr)
+            raise SystemExit(INPUT_OUTPUT) from None
+
+
+def _mend_streams() -> None:
+    # A parent may have closed them (`>&-`), and a terminal may not know every character of an answer.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _forget_output() -> None:

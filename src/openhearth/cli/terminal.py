@@ -18,10 +18,11 @@ def show(text: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """A result for scripts."""
+    """A result for scripts; what would command a terminal is escaped, so nothing of it is lost."""
     import json
 
-    show(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    show("".join(c if c == "\n" or clean(c) else json.dumps(c)[1:-1] for c in text) if clean(text) != text else text)
 
 
 def note(text: str) -> None:
@@ -44,6 +45,31 @@ def clean(text: str) -> str:
     from unicodedata import category
 
     return "".join(c for c in text if c in _KEPT or category(c) not in _COMMANDING)
+
+
+def valid(text: str) -> bool:
+    """Whether it can be sent: arguments and keyboards may hold bytes that are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Printed:
+    """An answer on stdout, piece by piece; `text` is what has come."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __call__(self, piece: str) -> None:
+        self.text += piece
+        print(piece, end="", flush=True)
+
+    def finish(self) -> None:
+        """End its last line."""
+        if not self.text.endswith("\n"):
+            print(flush=True)
 
 
 def styled(text: str, style: str, *, stream: TextIO | None = None) -> str:
