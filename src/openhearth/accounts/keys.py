@@ -43,6 +43,7 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[bytes, Principal] = {}
+        self._admitted: dict[bytes, Principal] = {}
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
@@ -71,6 +72,10 @@ class Keys:
             known = await session.scalar(select(ApiKeyRow.id).where(ApiKeyRow.hash == digest(key)))
         if known is None:
             await self.create("from the environment", key=key)
+
+    def admit(self, key: str, key_id: str) -> None:
+        """Accept a key that is in no database, as long as this process lives."""
+        self._admitted[digest(key)] = Principal(key_id, DEFAULT_PROJECT)
 
     async def list(self, *, revoked: bool = False) -> list[ApiKeyRow]:
         """The keys in force, oldest first; with `revoked` also the others."""
@@ -109,7 +114,7 @@ class Keys:
     async def _read(self) -> None:
         started = time.monotonic()
         rows = await self.list()
-        self._known = {row.hash: Principal(row.id, row.project_id) for row in rows}
+        self._known = {**self._admitted, **{row.hash: Principal(row.id, row.project_id) for row in rows}}
         self._read_at = started
 
 

@@ -6,6 +6,7 @@ It speaks OpenAI's wire over HTTP, as every client does; nothing here knows how 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ class Server:
                     raise _refusal(response.status, await response.read())
                 yield response
         except aiohttp.ClientConnectorError as error:
-            raise SetupError(f"No server answers at {base} ({error.strerror or type(error).__name__}).", exit_status=NO_SERVER) from None
+            reason = os.strerror(error.os_error.errno) if error.os_error.errno else type(error).__name__
+            raise SetupError(f"No server answers at {base}: {reason}.", exit_status=NO_SERVER) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineFailed(f"The connection to {base} failed: {type(error).__name__}.") from None
 

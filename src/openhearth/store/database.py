@@ -48,11 +48,16 @@ class Database:
     async def prepare(self) -> None:
         """Bring the schema to HEAD. Raises SetupError if it is newer than this program, or can't be opened."""
         try:
-            found = await self._revision()
+            found = await self.revision()
         except (DBAPIError, OSError) as error:
             raise SetupError(f"Can't open the database {self.shown_url}: {type(error).__name__}.", exit_status=74) from error
         if found != HEAD:
             await asyncio.to_thread(_upgrade, self.url, found)
+
+    async def ping(self) -> None:
+        """Raises StorageUnavailable if the database doesn't answer."""
+        async with self.session() as session:
+            await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -62,7 +67,8 @@ class Database:
         """The URL without its password."""
         return make_url(self.url).render_as_string(hide_password=True)
 
-    async def _revision(self) -> str | None:
+    async def revision(self) -> str | None:
+        """The schema it has; None: none yet."""
         async with self.engine.connect() as connection:
             known = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "alembic_version"))
             if not known:

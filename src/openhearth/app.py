@@ -1,0 +1,88 @@
+"""Where everything is wired together, and the only place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from openhearth import health
+from openhearth.accounts.guard import Guard
+from openhearth.accounts.keys import Keys
+from openhearth.engines.pool import Pool
+from openhearth.inference.contract import Inference
+from openhearth.inference.metering import Meter
+from openhearth.models.resolve import Models
+from openhearth.settings import Settings
+from openhearth.store.database import Database
+from openhearth.web.endpoint import Endpoint
+from openhearth.web.middleware import RequestContext
+from openhearth.web.openapi import document
+from openhearth.web.router import make_router
+
+
+@dataclass(frozen=True)
+class House:
+    """One installation, open: its database, keys, models and engines."""
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    models: Models
+    pool: Pool
+    registry: CollectorRegistry
+
+    @property
+    def busy(self) -> bool:
+        """Whether an engine is answering."""
+        return any(status.in_use for status in self.pool.status())
+
+    @property
+    def inference(self) -> Inference:
+        return Inference(self.models, self.pool, Meter(self.registry))
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Open everything below the HTTP server; closed in reverse, leaving no child process. Raises SetupError."""
+    database = Database(settings.resolved_database_url)
+    pool = Pool(launchers(settings), settings.engines)
+    try:
+        await database.prepare()
+        keys = Keys(database)
+        if settings.api_key:
+            await keys.ensure(settings.api_key)
+        yield House(settings, database, keys, Models(settings), pool, CollectorRegistry())
+    finally:
+        await pool.close()
+        await database.close()
+
+
+def launchers(settings: Settings) -> dict[Any, Any]:
+    """One launcher per kind of engine."""
+    raise NotImplementedError
+
+
+def make_app(house: House) -> ASGIApp:
+    """The ASGI application: context -> guard -> router."""
+    settings = house.settings
+    table = endpoints(house)
+    metrics = health.RequestMetrics(house.registry)
+    house.registry.register(health.EngineMetrics(house.pool))
+    router = make_router(table, max_body=settings.max_body_mb * 2**20, body_timeout_s=settings.body_timeout_s)
+    app: ASGIApp = Guard(router, house.keys, [e.path for e in table if e.public])
+    if settings.cors_origins:
+        app = CORSMiddleware(app, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
+    return RequestContext(app, metrics.observe)
+
+
+def endpoints(house: House) -> list[Endpoint]:
+    """The whole route table, hot routes first, greedy paths last."""
+    table: list[Endpoint] = []
+    table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
+    return table
