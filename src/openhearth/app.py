@@ -43,6 +43,11 @@ class House:
         return any(status.in_use for status in self.pool.status())
 
     @property
+    def preloaded(self) -> tuple[str, ...]:
+        """The models that start with the server."""
+        return (self.settings.default_model,) if self.settings.preload is None else self.settings.preload
+
+    @property
     def inference(self) -> Inference:
         return Inference(self.models, self.pool, Meter(self.registry))
 
