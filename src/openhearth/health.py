@@ -1,4 +1,4 @@
-"""Whether it lives, whether it can answer, and what it counts: `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, `/openhearth/engines`."""
+"""`/healthz`, `/readyz`, `/metrics`, `/openapi.json`, `/openhearth/engines`: whether it lives, can answer, and what it counts."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ class RequestMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
         self._count = Counter("openhearth_requests", "Finished requests; 499: the client left.", labels, registry=registry)
-        self._seconds = Histogram(
-            "openhearth_request_seconds", "Request to last byte.", ("route",), buckets=_SECONDS, registry=registry
-        )
+        self._seconds = Histogram("openhearth_request_seconds", "Request to last byte.", ("route",), buckets=_SECONDS, registry=registry)
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         endpoint = scope.get("endpoint")

@@ -60,7 +60,9 @@ class RunningServer:
 
 
 @contextmanager
-def started(data_dir: Path, config: str = FAKE, *, flags: tuple[str, ...] = (), environ: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
+def started(
+    data_dir: Path, config: str = FAKE, *, flags: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
+) -> Iterator[RunningServer]:
     """Start a server on a free port with this openhearth.toml; stopped like with Ctrl-C, and nothing of it may be left."""
     data_dir.mkdir(parents=True, exist_ok=True)
     (data_dir / "openhearth.toml").write_text(config, encoding="utf-8")

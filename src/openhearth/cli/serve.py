@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.", "::1", "localhost")
 
 _PROGRAM = """\
-  {comment_today}
+  {today}
   from openai import OpenAI
   client = OpenAI(base_url="{url}/v1", api_key="{key}")
-  print(client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Name three rivers."}}]).choices[0].message.content)
+  reply = client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Name three rivers."}}])
+  print(reply.choices[0].message.content)
 
-  {comment_legacy}
+  {legacy}
   import openai
   openai.api_base, openai.api_key = "{url}/v1", "{key}"
-  print(openai.Completion.create(engine="davinci-codex", prompt="Three rivers:", max_tokens=50).choices[0].text)
+  reply = openai.Completion.create(engine="davinci-codex", prompt="Three rivers:", max_tokens=50)
+  print(reply.choices[0].text)
 """
 
 
@@ -117,8 +119,8 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
         _PROGRAM.format(
             url=address,
             key=shown,
-            comment_today=styled("# openai 1.0 and later", "dim"),
-            comment_legacy=styled("# openai 0.28 and earlier", "dim"),
+            today=styled("# openai 1.0 and later", "dim"),
+            legacy=styled("# openai 0.28 and earlier", "dim"),
         )
     )
     show("Ctrl-C stops it.")

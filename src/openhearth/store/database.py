@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -29,9 +29,15 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
-            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.engine = create_async_engine(url)
+        try:
+            if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
+                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.engine = create_async_engine(url)
+        except (ArgumentError, NoSuchModuleError, ImportError, InvalidRequestError) as error:
+            raise SetupError(
+                f"database_url is not one that can be used here ({type(error).__name__}); it looks like sqlite+aiosqlite:////folder/house.db.",
+                exit_status=78,
+            ) from None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

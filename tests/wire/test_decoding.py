@@ -1,0 +1,70 @@
+"""What is let through to the schemas, and what is refused before."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openhearth.errors import InvalidRequest
+from openhearth.wire.decoding import MAX_DEPTH, decode, depth
+
+
+class Anything(msgspec.Struct):
+    value: Any
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), inner, max_size=4)
+    ),
+    max_leaves=30,
+)
+
+
+@given(JSON, st.booleans())
+def test_good_json_comes_through_unchanged(value: Any, ascii_only: bool) -> None:
+    body = json.dumps({"value": value}, ensure_ascii=ascii_only).encode()
+    assert decode(body, Anything).value == value
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
+    try:
+        decode(b'{"value":' + body + b"}", Anything)
+    except InvalidRequest as error:
+        assert error.code in {"invalid_json", "invalid_text", "invalid_value", "missing_required_parameter"}
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH, 50_000])
+def test_depth_is_bounded(levels: int) -> None:
+    body = b'{"value":' + b"[" * levels + b"]" * levels + b"}"
+    if levels < MAX_DEPTH:
+        decode(body, Anything)
+    else:
+        with pytest.raises(InvalidRequest, match="nested deeper"):
+            decode(body, Anything)
+
+
+def test_brackets_in_strings_are_no_depth() -> None:
+    body = json.dumps({"value": "[" * 100_000 + '\\"[{'}).encode()
+    assert depth(body) <= 2
+    assert len(decode(body, Anything).value) == 100_004
+
+
+@pytest.mark.parametrize("text", ["\\\\u0000", "\\\\\\\\u0000", "\\ud83d\\ude00", "\\\\ud800"])
+def test_escaped_backslashes_and_pairs_are_fine(text: str) -> None:
+    decode(f'{{"value":"{text}"}}'.encode(), Anything)
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\\\u0000", "\\ud83d", "\\ude00", "\\ud83d\\ud83d", "\\\\\\ud800", "a\\uD800b"])
+def test_nul_and_half_pairs_are_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(f'{{"value":"{text}"}}'.encode(), Anything)
+    assert caught.value.code == "invalid_text"
