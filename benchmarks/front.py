@@ -2,9 +2,9 @@
 
     python benchmarks/front.py --litellm /path/to/venv/bin/litellm [--seconds 8] [--rounds 3]
 
-The backend (`benchmarks/backend.py`) answers at once with 100 tokens. Every gateway checks a key and meters. Reported: requests and streams per second at 64
-connections, CPU of the gateway's own processes per request, what it adds to p50 and p99 at 100 requests per second, and the ratios. Rounds alternate, medians
-are printed; per core means one over the CPU time of a request.
+The backend (`benchmarks/backend.py`) answers at once with 100 tokens. Every gateway checks a key and meters. Reported: requests and
+streams per second at 64 connections, CPU of the gateway's own processes per request, what it adds to p50 and p99 at 100 requests per
+second, and the ratios. Medians of the rounds; "per core" means one over the CPU time of a request.
 """
 
 from __future__ import annotations

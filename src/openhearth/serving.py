@@ -40,6 +40,8 @@ class Running(msgspec.Struct, frozen=True):
 
 def running(settings: Settings) -> Running | None:
     """The server on this data folder, if one runs."""
+    if not _lock_path(settings).exists():
+        return None  # to look must not make the folder
     lock = FileLock(_lock_path(settings))
     try:
         with lock.acquire(timeout=0):
@@ -75,6 +77,7 @@ async def data_folder(settings: Settings) -> AsyncIterator[None]:
 
 async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is awaited with the base address once the port is ours."""
+    from granian.constants import Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
@@ -91,7 +94,7 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
         make_app(house),
         address=settings.host,
         port=port,
-        interface="asgi",
+        interface=Interfaces.ASGINL,
         websockets=False,
         backlog=1024,
         log_enabled=False,
@@ -110,7 +113,7 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
         greeting.cancel()
         stopping.cancel()
         await _drain(house)
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({serving}, timeout=GRACE_S)
         with suppress(asyncio.CancelledError):
             await asyncio.gather(greeting)
