@@ -1,0 +1,149 @@
+"""Speaks HTTP to one engine: JSON in and out, server-sent events handed on in the bursts they come in. Retries nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from openhearth.engines import failures
+from openhearth.errors import EngineFailed, EngineTimeout
+
+if TYPE_CHECKING:
+    import aiohttp
+
+LARGEST_EVENT = 64 * 2**20
+READ_SIZE = 2**18
+LAST_NATIVE_EVENT = b'"stop":true'
+"""llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
+
+
+class HttpClient:
+    """An `EngineClient` over a unix socket or a URL. Must be closed."""
+
+    def __init__(
+        self,
+        base_url: str = "http://engine",
+        *,
+        socket: Path | None = None,
+        key: str | None = None,
+        stall_timeout_s: float = 120.0,
+        connect_timeout_s: float = 5.0,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._socket = socket
+        self._headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        self._stall_timeout_s = stall_timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        """One reply's body. Raises the mapped error."""
+        async with self._request("POST", path, body) as response:
+            return await response.read()
+
+    async def get(self, path: str) -> bytes:
+        """The same without a body."""
+        async with self._request("GET", path, None) as response:
+            return await response.read()
+
+    async def stream(self, path: str, body: bytes) -> AsyncIterator[list[bytes]]:
+        """Bursts of `data:` payloads, up to `[DONE]`."""
+        async with self._request("POST", path, body) as response:
+            rest = last = b""
+            while piece := await response.content.readany():
+                *events, rest = (rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+                if len(rest) > LARGEST_EVENT:
+                    raise EngineFailed("The engine sent an event without end.")
+                payloads, done = _payloads(events)
+                if payloads:
+                    last = payloads[-1]
+                    yield payloads
+                if done:
+                    return
+            if LAST_NATIVE_EVENT not in last:
+                raise EngineFailed("The engine broke off its answer.")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, body: bytes | None) -> AsyncIterator[aiohttp.ClientResponse]:
+        import aiohttp
+
+        try:
+            # A redirect could carry the key to another host.
+            async with self._open().request(
+                method, self._base_url + path, data=body, headers=self._headers, allow_redirects=False
+            ) as response:
+                if response.status >= 300:
+                    raise failures.of_status(response.status, await response.read(), response.headers)
+                yield response
+        except (TimeoutError, aiohttp.ServerTimeoutError) as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise EngineFailed("The engine can't be reached: no connection in time.") from None
+            raise EngineTimeout(f"The engine sent nothing for {self._stall_timeout_s:g} seconds.") from None
+        except aiohttp.ClientConnectorError as error:
+            reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
+            raise EngineFailed(f"The engine can't be reached: {reason}.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise EngineFailed(f"The connection to the engine broke ({type(error).__name__}).") from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            import aiohttp
+
+            if self._socket:
+                # llama.cpp closes kept connections when it likes; a new one costs little on a unix socket.
+                connector: aiohttp.BaseConnector = aiohttp.UnixConnector(str(self._socket), limit=0, force_close=True)
+            else:
+                connector = aiohttp.TCPConnector(limit=0)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s, sock_read=self._stall_timeout_s)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, read_bufsize=READ_SIZE, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
+
+
+def _payloads(events: list[bytes]) -> tuple[list[bytes], bool]:
+    """The `data:` of whole events, and whether `[DONE]` was among them. Raises the error of an error event."""
+    payloads: list[bytes] = []
+    for event in events:
+        payload = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data(event)
+        if payload == b"[DONE]":
+            return payloads, True
+        if payload.startswith(b'{"error"'):
+            raise failures.of_event(payload)
+        if payload:
+            payloads.append(payload)
+    return payloads, False
+
+
+def _data(event: bytes) -> bytes:
+    """The data of an event that isn't one plain line: comments, other fields, `error:` lines of llama.cpp."""
+    data = []
+    for line in event.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            data.append(value.removeprefix(b" "))
+        elif name == b"error":
+            return b'{"error":' + value + b"}"
+    return b"\n".join(data)
+
+
+async def answers(client: HttpClient, path: str) -> bool:
+    """Whether the engine answers this probe now."""
+    try:
+        msgspec.json.decode(await asyncio.wait_for(client.get(path), 5))
+    except (EngineFailed, EngineTimeout, TimeoutError, msgspec.DecodeError):
+        return False
+    except failures.NotReady:
+        return False
+    return True

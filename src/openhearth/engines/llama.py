@@ -1,0 +1,127 @@
+"""The embedded engine: llama.cpp (through xllamacpp) in a child process, one model each, on a unix socket with a random key.
+
+Run as a module it is the child; it opens no TCP port, and none of llama.cpp's pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openhearth.engines.client import HttpClient
+from openhearth.engines.contract import Capability, EngineProperties, EngineSpec
+from openhearth.engines.process import start_child
+from openhearth.engines.running import RunningChild
+from openhearth.errors import EngineUnavailable
+
+ALL_LAYERS = 999
+PROMPT_CACHE_MB = 256
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What the machine suggests where neither the spec nor the owner says otherwise."""
+
+    slots: int
+    threads: int
+    context: int
+    gpu_layers: int = ALL_LAYERS
+
+
+class LlamaLauncher:
+    """Options: `context` (per slot), `slots`, `threads`, `gpu_layers`, `embedding`, `capabilities`."""
+
+    def __init__(self, sockets: Path, defaults: Defaults, *, start_timeout_s: float = 120.0, stall_timeout_s: float = 120.0) -> None:
+        self._sockets = sockets
+        self._defaults = defaults
+        self._start_timeout_s = start_timeout_s
+        self._stall_timeout_s = stall_timeout_s
+
+    async def start(self, spec: EngineSpec) -> RunningChild:
+        """As the contract says."""
+        if spec.path is None or not spec.path.is_file():
+            raise EngineUnavailable(f"The file of {spec.id} is gone: pull the model again.")
+        child = await start_child(
+            "openhearth.engines.llama",
+            {"path": str(spec.path), **self._numbers(spec.options)},
+            name=spec.id,
+            sockets=self._sockets,
+            start_timeout_s=self._start_timeout_s,
+            stall_timeout_s=self._stall_timeout_s,
+        )
+        try:
+            return RunningChild(child, await _properties(child.client, spec.options))
+        except BaseException:
+            await child.stop()
+            raise
+
+    def _numbers(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        slots = int(options.get("slots") or self._defaults.slots)
+        context = int(options.get("context") or self._defaults.context)
+        return {
+            "slots": slots,
+            "context": context * slots,
+            "threads": int(options.get("threads") or self._defaults.threads),
+            "gpu_layers": int(options["gpu_layers"] if options.get("gpu_layers") is not None else self._defaults.gpu_layers),
+            "embedding": bool(options.get("embedding")),
+        }
+
+
+async def _properties(client: HttpClient, options: Mapping[str, Any]) -> EngineProperties:
+    told = msgspec.json.decode(await client.get("/props"))
+    models = msgspec.json.decode(await client.get("/v1/models"))
+    meta = (models.get("data") or [{}])[0].get("meta") or {}
+    return EngineProperties(
+        slots=int(told["total_slots"]),
+        context=int(told["default_generation_settings"]["n_ctx"]),
+        capabilities=_capabilities(options),
+        vocabulary=int(meta["n_vocab"]) if "n_vocab" in meta else None,
+        template_capabilities=dict(told.get("chat_template_caps") or {}),
+        dimensions=int(meta["n_embd"]) if options.get("embedding") and "n_embd" in meta else None,
+    )
+
+
+def _capabilities(options: Mapping[str, Any]) -> frozenset[Capability]:
+    if options.get("embedding"):
+        return frozenset({"embedding", "tokenize"})
+    return frozenset({"chat", "completion", "tokenize", *(options.get("capabilities") or ())})
+
+
+def main() -> None:
+    """The child: serve until the parent ends it or itself ends."""
+    import signal
+
+    from openhearth.engines.child import read_config
+
+    config = read_config()
+    import xllamacpp
+
+    server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), config))
+    # SIGTERM's own action ends the process; llama.cpp's server has nothing to save.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pause()
+    del server
+
+
+def _parameters(p: Any, config: Mapping[str, Any]) -> Any:
+    p.model.path = config["path"]
+    p.hostnames = [config["socket"]]
+    p.api_keys = [config["key"]]
+    p.n_parallel = config["slots"]
+    p.n_ctx = config["context"]
+    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
+    p.n_gpu_layers = config["gpu_layers"]
+    p.kv_unified = False
+    p.cache_ram_mib = PROMPT_CACHE_MB
+    p.warmup = p.ui = p.endpoint_slots = False
+    p.verbosity = -1
+    if config["embedding"]:
+        p.embedding = True
+        p.n_ubatch = p.n_batch
+    return p
+
+
+if __name__ == "__main__":
+    main()
