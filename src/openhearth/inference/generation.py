@@ -89,7 +89,7 @@ async def _closable(stream: AsyncIterator[T]) -> AsyncIterator[T]:
 
 
 def seeds(seed: int | None, count: int) -> list[int]:
-    """`count` distinct seeds for one request's choices, the same ones for the same `seed`; consecutive, as the engine counts on from the first.
+    """`count` distinct seeds for one request's choices, the same for the same `seed`; consecutive, as the engine counts on from the first.
 
     Neighbouring `seed`s give seeds far apart. Each is in 0..2**32-2: the last 32-bit number means "random" to llama.cpp.
     """

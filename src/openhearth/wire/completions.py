@@ -1,4 +1,4 @@
-"""`POST /v1/completions`: the request, the reply and its streamed chunks (one shape for both), and the engine's events that they are made of."""
+"""`POST /v1/completions`: the request, the reply and its streamed chunks (one shape), and the engine's events that they are made of."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class CompletionUsage(msgspec.Struct, frozen=True):
 
 
 class Logprobs(msgspec.Struct, frozen=True):
-    """Parallel lists, one entry a token. The first token of an echoed prompt has null for both. `text_offset` counts characters from the prompt's first."""
+    """Parallel lists, one entry a token. A prompt's first token has nulls. `text_offset`: characters from the prompt's first."""
 
     tokens: list[str]
     token_logprobs: list[float | None]
@@ -142,4 +142,13 @@ class EngineEvent(msgspec.Struct, frozen=True):
 
     choices: list[EngineChoice] = []
     usage: EngineUsage | None = None
+    timings: EngineTimings | None = None
+
+
+class EngineAnswer(msgspec.Struct, frozen=True):
+    """A whole reply of llama.cpp's own `/completion`. `completion_probabilities` lacks tokens that end within a character."""
+
+    tokens: list[int] = []
+    stop_type: str = "none"
+    completion_probabilities: list[EngineToken] = []
     timings: EngineTimings | None = None
