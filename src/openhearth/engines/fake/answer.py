@@ -68,7 +68,7 @@ def _wanted(directives: Directives, prompt: str, body: dict[str, Any], choice: i
     if directives.echo_request:
         return json.dumps(body)
     if directives.say is not None:
-        return directives.say
+        return _continued(directives.say, prompt)
     if directives.calls:
         return ""
     schema = _schema(body)
@@ -80,6 +80,12 @@ def _wanted(directives: Directives, prompt: str, body: dict[str, Any], choice: i
     seed = 0 if temperature == 0 else seed + choice
     count = directives.tokens if directives.tokens is not None else 8 + number_of(prompt, seed) % 9
     return babble(prompt, seed, count)
+
+
+def _continued(text: str, prompt: str) -> str:
+    """The rest of `text` where the prompt goes on with its beginning: an answer made in several runs."""
+    said = prompt.rpartition("]]")[2]
+    return text[len(said) :] if said and text.startswith(said) else text
 
 
 def _schema(body: dict[str, Any]) -> Any:

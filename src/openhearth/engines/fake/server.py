@@ -47,12 +47,12 @@ class Fake:
         """`/completion`: llama.cpp's own dialect."""
         body = await request.json()
         prompt = self._prompt_text(body["prompt"])
-        return await self._generate(request, body, prompt, prompt, _NativeShape(self.model, body))
+        return await self._generate(request, body, prompt, prompt, _NativeShape(self.model, body, prompt))
 
     async def infill(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        prompt = f"{body['input_prefix']}<fill>{body['input_suffix']}"
-        return await self._generate(request, body, prompt, prompt, _NativeShape(self.model, body))
+        prompt = f"<|fim_prefix|>{body['input_prefix']}<|fim_suffix|>{body['input_suffix']}<|fim_middle|>"
+        return await self._generate(request, body, prompt, prompt, _NativeShape(self.model, body, prompt))
 
     async def embeddings(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -85,6 +85,8 @@ class Fake:
                 "default_generation_settings": {"n_ctx": self.context},
                 "total_slots": self.slots,
                 "model_path": self.model,
+                "bos_token": "<s>",
+                "eos_token": "</s>",
                 "chat_template": TEMPLATE,
                 "chat_template_caps": {"supports_tools": True, "supports_system_role": True},
             }
@@ -271,7 +273,7 @@ class _TextShape(_Shape):
 
     def last(self, answers: list[Answer]) -> list[bytes]:
         ends = [[{"text": "", "index": n, "logprobs": None, "finish_reason": a.finish_reason}] for n, a in enumerate(answers)]
-        return [*map(self.event, ends[:-1]), self.event(ends[-1], usage=_usage(answers), timings=_timings(answers))]
+        return [self.event(end, usage=_usage([a]), timings=_timings([a])) for end, a in zip(ends, answers, strict=True)]
 
     def whole(self, answers: list[Answer]) -> bytes:
         choices = [{"text": "".join(t.text for t in a.tokens), "index": n, "finish_reason": a.finish_reason} for n, a in enumerate(answers)]
@@ -280,6 +282,10 @@ class _TextShape(_Shape):
 
 class _NativeShape(_Shape):
     done = False
+
+    def __init__(self, model: str, body: dict[str, Any], prompt: str) -> None:
+        super().__init__(model, body)
+        self.prompt = prompt
 
     def token(self, index: int, answer: Answer, at: int) -> bytes:
         return msgspec.json.encode(self._part(index, answer, at, at + 1, stop=False))
@@ -305,6 +311,7 @@ class _NativeShape(_Shape):
             "tokens": [],
             "id_slot": slot,
             "stop": True,
+            "prompt": self.prompt,
             "model": self.head["model"],
             "tokens_predicted": len(answer.tokens),
             "tokens_evaluated": answer.prompt_tokens,
