@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
@@ -14,6 +13,10 @@ from starlette.types import ASGIApp
 from openhearth import health
 from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
+from openhearth.engines.contract import EngineKind, Launcher
+from openhearth.engines.fake import FakeLauncher
+from openhearth.engines.llama import LlamaLauncher
+from openhearth.engines.machine import engine_defaults, memory_budget
 from openhearth.engines.pool import Pool
 from openhearth.inference.contract import Inference
 from openhearth.inference.metering import Meter
@@ -56,7 +59,7 @@ class House:
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Open everything below the HTTP server; closed in reverse, leaving no child process. Raises SetupError."""
     database = Database(settings.resolved_database_url)
-    pool = Pool(launchers(settings), settings.engines)
+    pool = Pool(launchers(settings), settings.engines, budget_bytes=memory_budget(settings.engines))
     try:
         await database.prepare()
         keys = Keys(database)
@@ -68,9 +71,14 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         await database.close()
 
 
-def launchers(settings: Settings) -> dict[Any, Any]:
-    """One launcher per kind of engine."""
-    raise NotImplementedError
+def launchers(settings: Settings) -> dict[EngineKind, Launcher]:
+    """One launcher for each kind of engine."""
+    engines, sockets = settings.engines, settings.sockets_dir
+    timeouts = {"start_timeout_s": engines.start_timeout_s, "stall_timeout_s": engines.stall_timeout_s}
+    return {
+        "llama": LlamaLauncher(sockets, engine_defaults(engines), **timeouts),
+        "fake": FakeLauncher(sockets, slots=engines.slots, **timeouts),
+    }
 
 
 def make_app(house: House) -> ASGIApp:

@@ -77,6 +77,10 @@ class RunningEngine(Protocol):
         """Memory its process holds; 0 for a remote one."""
         ...
 
+    async def exited(self) -> object:
+        """Wait until it has ended by itself; for a remote one: for ever."""
+        ...
+
     async def stop(self) -> None:
         """End it: politely, then not. Never raises, leaves no process and no socket file."""
         ...
