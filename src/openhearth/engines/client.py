@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ class HttpClient:
         async with self._request("GET", path, None) as response:
             return await response.read()
 
-    async def stream(self, path: str, body: bytes) -> AsyncIterator[list[bytes]]:
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
         async with self._request("POST", path, body) as response:
             rest = last = b""

@@ -6,7 +6,7 @@ hands out leases. Nobody above this room starts a process or opens a socket to o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -55,7 +55,7 @@ class EngineClient(Protocol):
 
     async def get(self, path: str) -> bytes: ...
 
-    def stream(self, path: str, body: bytes) -> AsyncIterator[list[bytes]]:
+    def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Server-sent events: each item is the list of `data:` payloads that were ready together, without `[DONE]`.
 
         Ends after `[DONE]`; a stream that ends without it raises EngineFailed, one that stalls EngineTimeout, an error event the
