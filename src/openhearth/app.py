@@ -18,6 +18,8 @@ from openhearth.engines.fake import FakeLauncher
 from openhearth.engines.llama import LlamaLauncher
 from openhearth.engines.machine import engine_defaults, memory_budget
 from openhearth.engines.pool import Pool
+from openhearth.inference import edits, listing
+from openhearth.inference.completions import routes as completions
 from openhearth.inference.contract import Inference
 from openhearth.inference.metering import Meter
 from openhearth.models.resolve import Models
@@ -97,5 +99,9 @@ def make_app(house: House) -> ASGIApp:
 def endpoints(house: House) -> list[Endpoint]:
     """The whole route table, hot routes first, greedy paths last."""
     table: list[Endpoint] = []
+    inference = house.inference
+    table += completions.endpoints(inference)
+    table += edits.endpoints(inference)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
+    table += listing.endpoints(inference)
     return table

@@ -15,28 +15,66 @@ from openhearth.engines.contract import EngineClient
 from openhearth.errors import EngineFailed
 from openhearth.inference.completions.scores import ScoredToken, read
 from openhearth.inference.completions.vocabulary import Vocabulary
-from openhearth.wire.completions import EngineAnswer
+from openhearth.wire.completions import EngineAnswer, EngineToken
 
 _CERTAIN = 100
 """A bias that outweighs every difference between logits."""
 _REMEMBERED = 8
+_UNREADABLE = "\ufffd"
+_LIKELY = 2_000
+_ALL = 2**20
+"""How many of a place's likeliest tokens are searched for one that the engine doesn't report: first some, then the whole vocabulary."""
 
 
 async def force(client: EngineClient, vocabulary: Vocabulary, before: list[int], token: int, top: int) -> ScoredToken:
     """Score `token` after `before`, with the `top` likeliest tokens of that place."""
+    answer = await _step(client, before, token, max(1, top))
+    if answer.tokens != [token]:
+        raise EngineFailed("The engine does not tell the log-probabilities of a prompt.")
+    if answer.completion_probabilities:
+        return await read(answer.completion_probabilities[0], vocabulary)
+    return await _search(client, vocabulary, before, token, top)
+
+
+async def _step(client: EngineClient, before: list[int], token: int, top: int) -> EngineAnswer:
     request = {
         "prompt": before,
         "n_predict": 1,
-        "n_probs": max(1, top),
+        "n_probs": top,
         "logit_bias": [[token, _CERTAIN]],
         "temperature": 0,
         "cache_prompt": True,
         "return_tokens": True,
     }
-    answer = msgspec.json.decode(await client.post("/completion", msgspec.json.encode(request)), type=EngineAnswer)
-    if answer.tokens != [token] or len(answer.completion_probabilities) != 1:
-        raise EngineFailed("The engine does not tell the log-probabilities of a prompt.")
-    return await read(answer.completion_probabilities[0], vocabulary)
+    return msgspec.json.decode(await client.post("/completion", msgspec.json.encode(request)), type=EngineAnswer)
+
+
+async def _search(client: EngineClient, vocabulary: Vocabulary, before: list[int], token: int, top: int) -> ScoredToken:
+    """The engine reports nothing of a token that ends within a character. It stands among the alternatives to one that doesn't."""
+    whole = await _letter(vocabulary)
+    for width in (_LIKELY, _ALL):
+        answer = await _step(client, before, whole, width)
+        if not answer.completion_probabilities:
+            break
+        others = answer.completion_probabilities[0].top_logprobs
+        for other in others:
+            if other.id == token:
+                return await read(EngineToken(token, other.token, other.logprob, other.bytes, others[:top]), vocabulary)
+    raise EngineFailed("The engine does not tell the log-probability of every token.")
+
+
+async def _first(client: EngineClient, vocabulary: Vocabulary, token: int) -> ScoredToken:
+    """A prompt's first token: nothing precedes it, so only its text is to be found out."""
+    name = await vocabulary.name(token)
+    if _UNREADABLE not in name:
+        return ScoredToken(token, name.encode(), name, None)
+    part = await _search(client, vocabulary, [await _letter(vocabulary)], token, 1)
+    return ScoredToken(token, part.bytes, part.name, None)
+
+
+async def _letter(vocabulary: Vocabulary) -> int:
+    """A token that is a whole character."""
+    return (await vocabulary.ids("a", add_special=False))[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +94,7 @@ class PromptScores:
         """One entry a token; the first has no log-probability. What was done is remembered even if the client leaves."""
         scores = self._beginning(model, tokens, top)
         if not scores:
-            name = await vocabulary.name(tokens[0])
-            scores.append(ScoredToken(tokens[0], name.encode(), name, None))
+            scores.append(await _first(client, vocabulary, tokens[0]))
         try:
             for at in range(len(scores), len(tokens)):
                 scores.append(await force(client, vocabulary, tokens[:at], tokens[at], top))

@@ -5,28 +5,11 @@ Keeps nothing but the names of special tokens that were asked for.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from openhearth.engines.contract import EngineClient
 
 _REMEMBERED = 1024
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """A token and its text; bytes where it is only a part of a character."""
-
-    id: int
-    piece: str | list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
-
-    @property
-    def bytes(self) -> bytes:
-        return self.piece.encode() if isinstance(self.piece, str) else bytes(self.piece)
-
-
-class _Tokenized(msgspec.Struct, frozen=True):
-    tokens: list[Piece]
 
 
 class _Ids(msgspec.Struct, frozen=True):
@@ -53,10 +36,6 @@ class Vocabulary:
         """The tokens of `text`, with what the model wants in front of it."""
         body = msgspec.json.encode({"content": text, "add_special": add_special, "parse_special": True})
         return msgspec.json.decode(await self._client.post("/tokenize", body), type=_Ids).tokens
-
-    async def pieces(self, text: str) -> list[Piece]:
-        body = msgspec.json.encode({"content": text, "add_special": True, "parse_special": True, "with_pieces": True})
-        return msgspec.json.decode(await self._client.post("/tokenize", body), type=_Tokenized).tokens
 
     async def text(self, tokens: list[int]) -> str:
         reply = await self._client.post("/detokenize", msgspec.json.encode({"tokens": tokens}))

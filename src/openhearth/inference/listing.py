@@ -1,0 +1,70 @@
+"""Which models there are: `/v1/models` and the older `/v1/engines`.
+
+Lists real models by their own names. An alias is not listed, but asking for one tells the model that it means.
+"""
+
+from __future__ import annotations
+
+from openhearth.errors import InvalidRequest
+from openhearth.inference.contract import Inference
+from openhearth.models.resolve import ResolvedModel
+from openhearth.web.endpoint import Call, Endpoint, Reply, json_reply
+from openhearth.wire.models_list import EngineObject, EngineObjectList, ModelDeleted, ModelList, ModelObject
+
+TAG = "Models"
+
+
+async def list_models(house: Inference) -> ModelList:
+    """All that can be asked here."""
+    return ModelList([_model(model) for model in await house.models.list()])
+
+
+async def delete_model(house: Inference, name: str) -> ModelDeleted:
+    """Stop the model's engine and delete its files. Raises InvalidRequest for an alias: what it means must be named."""
+    model = await house.models.resolve(name)
+    if model.id != name:
+        raise InvalidRequest(f"'{name}' is another name of '{model.id}'. Delete that if you mean it.", param="model")
+    await house.pool.unload(model.id)
+    return ModelDeleted(await house.models.remove(model.id))
+
+
+async def list_engines(house: Inference) -> EngineObjectList:
+    """The same models in the older words."""
+    return EngineObjectList([_engine(house, model) for model in await house.models.list()])
+
+
+def _model(model: ResolvedModel) -> ModelObject:
+    return ModelObject(model.id, model.created, model.owned_by)
+
+
+def _engine(house: Inference, model: ResolvedModel) -> EngineObject:
+    """Ready means that a request will be answered; a model that is not loaded is loaded by the first one."""
+    failed = any(status.id == model.id and status.state == "failed" for status in house.pool.status())
+    return EngineObject(model.id, model.owned_by, not failed)
+
+
+def endpoints(house: Inference) -> list[Endpoint]:
+    """This module's rows of the route table. Ids may contain slashes, so keep them behind all other paths."""
+
+    async def models(_call: Call) -> Reply:
+        return json_reply(await list_models(house))
+
+    async def model(call: Call) -> Reply:
+        return json_reply(_model(await house.models.resolve(call.path("model"))))
+
+    async def delete(call: Call) -> Reply:
+        return json_reply(await delete_model(house, call.path("model")))
+
+    async def engines(_call: Call) -> Reply:
+        return json_reply(await list_engines(house))
+
+    async def engine(call: Call) -> Reply:
+        return json_reply(_engine(house, await house.models.resolve(call.path("engine"))))
+
+    return [
+        Endpoint("GET", "/v1/models", models, "List the models.", response=ModelList, tag=TAG),
+        Endpoint("GET", "/v1/engines", engines, "List the models, in older words.", response=EngineObjectList, tag=TAG, deprecated=True),
+        Endpoint("GET", "/v1/models/{model:path}", model, "One model, by its name or an alias.", response=ModelObject, tag=TAG),
+        Endpoint("DELETE", "/v1/models/{model:path}", delete, "Delete a model's files.", response=ModelDeleted, tag=TAG),
+        Endpoint("GET", "/v1/engines/{engine:path}", engine, "One model, in older words.", response=EngineObject, tag=TAG, deprecated=True),
+    ]
