@@ -67,8 +67,11 @@ class EngineClient(Protocol):
 class RunningEngine(Protocol):
     """A started engine, owned by the pool."""
 
-    client: EngineClient
-    properties: EngineProperties
+    @property
+    def client(self) -> EngineClient: ...
+
+    @property
+    def properties(self) -> EngineProperties: ...
 
     @property
     def alive(self) -> bool: ...

@@ -12,7 +12,11 @@ class RunningChild:
 
     def __init__(self, child: Child, properties: EngineProperties) -> None:
         self._child = child
-        self.properties = properties
+        self._properties = properties
+
+    @property
+    def properties(self) -> EngineProperties:
+        return self._properties
 
     @property
     def client(self) -> HttpClient:
