@@ -237,3 +237,13 @@ async def test_close_ends_waiting_and_starting_requests(tmp_path: Path) -> None:
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
     with pytest.raises(EngineUnavailable, match="stopping"):
         await ask(pool, "hi", spec())
+
+
+async def test_a_waiter_that_leaves_while_all_are_sent_away(tmp_path: Path) -> None:
+    pool = Pool({"fake": FakeLauncher(tmp_path)}, EngineSettings())
+    waiting = asyncio.create_task(pool.preload(spec(start_delay_s=5)))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    await pool.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from openhearth.errors import OpenHearthError, QueueFull
 
@@ -51,7 +52,9 @@ class SlotQueue:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.give_back(*turn.result())
             else:
-                self._waiting.remove(entry)
+                # `fail` and `serve` may have taken it out already.
+                with suppress(ValueError):
+                    self._waiting.remove(entry)
                 self.serve()
             raise
 
