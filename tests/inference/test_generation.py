@@ -67,7 +67,7 @@ async def test_leaving_early_closes_every_stream() -> None:
     batches = lanes([source.job(10_000), source.job(10_000)], 2)
     async for _ in batches:
         break
-    await batches.aclose()  # type: ignore[attr-defined]
+    await batches.aclose()
     assert source.running == 0
     assert source.closed == 2
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
@@ -22,7 +22,7 @@ _AHEAD = 64
 """Items an engine may be ahead of a slow client."""
 
 
-async def lanes(jobs: Sequence[Job[T]], width: int) -> AsyncIterator[list[tuple[int, T]]]:
+async def lanes(jobs: Sequence[Job[T]], width: int) -> AsyncGenerator[list[tuple[int, T]], None]:
     """Run the streams, at most `width` at a time, and yield what is ready together as `(index of the job, item)`.
 
     A job starts when one before it ends. The first error ends all; so does closing this iterator, and every stream is closed then.
@@ -53,7 +53,7 @@ async def _work(waiting: Iterator[tuple[int, Job[T]]], ready: asyncio.Queue[tupl
                 await ready.put((index, item))
 
 
-async def _until_done(workers: list[asyncio.Future[None]], ready: asyncio.Queue[tuple[int, T] | None]) -> None:
+async def _until_done(workers: Sequence[asyncio.Future[None]], ready: asyncio.Queue[tuple[int, T] | None]) -> None:
     try:
         await asyncio.gather(*workers)
     finally:
@@ -77,7 +77,7 @@ async def _drain(ready: asyncio.Queue[tuple[int, T] | None]) -> list[tuple[int, 
     return batch
 
 
-async def _closable(stream: AsyncIterator[T]) -> AsyncIterator[T]:
+async def _closable(stream: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """The stream as a generator, so that it has an `aclose` that reaches the source."""
     try:
         async for item in stream:

@@ -5,7 +5,7 @@ A stream that one engine request can answer is passed on almost as it comes (`pa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -36,7 +36,7 @@ def engine_request(plan: Plan, prompt: Ready, count: int, seed: int) -> dict[str
     return request
 
 
-async def generate(client: EngineClient, plan: Plan, prompts: list[Ready], slots: int, tally: Tally) -> AsyncIterator[list[Delta]]:
+async def generate(client: EngineClient, plan: Plan, prompts: list[Ready], slots: int, tally: Tally) -> AsyncGenerator[list[Delta], None]:
     """All candidates of all prompts, side by side in the granted slots."""
     chosen = seeds(plan.seed, plan.candidates)
     width = min(slots, plan.candidates)
@@ -81,7 +81,7 @@ def _reason(engine: str | None) -> str | None:
     return engine if engine in (None, "stop", "length") else "stop"
 
 
-async def passed_on(client: EngineClient, plan: Plan, prompt: Ready, tally: Tally, head: bytes, tail: bytes) -> AsyncIterator[bytes]:
+async def passed_on(client: EngineClient, plan: Plan, prompt: Ready, tally: Tally, head: bytes, tail: bytes) -> AsyncGenerator[bytes, None]:
     """The engine's stream as the client's, one write a burst: `head` + choice + `tail` for each event."""
     seed = seeds(plan.seed, plan.candidates)[0]
     stream = client.stream(PATH, msgspec.json.encode(engine_request(plan, prompt, plan.candidates, seed)))
@@ -102,7 +102,7 @@ async def passed_on(client: EngineClient, plan: Plan, prompt: Ready, tally: Tall
                 yield b"".join(written)
     finally:
         tally.generated(counted)
-        await stream.aclose()  # type: ignore[attr-defined]  # closing it is what stops the generation
+        await stream.aclose()
 
 
 def _finished(payload: bytes, counted: int, tally: Tally) -> int:

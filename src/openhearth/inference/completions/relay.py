@@ -5,7 +5,7 @@ Only id, model and fingerprint of the reply are ours; what the upstream can't do
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -39,7 +39,7 @@ async def whole(client: Any, request: CompletionRequest, spec: EngineSpec, head:
 
 async def streamed(
     client: Any, request: CompletionRequest, spec: EngineSpec, head: dict[str, Any], tally: Tally, *, include_usage: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The upstream's events under our name, the usage chunk only for who asked."""
     stream = client.stream(PATH, msgspec.json.encode(upstream_request(request, spec)))
     try:

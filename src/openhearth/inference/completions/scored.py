@@ -7,7 +7,7 @@ answer is made in short runs of llama.cpp's own `/completion`, which names every
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -38,7 +38,7 @@ class ScoredCandidate:
 
     async def generate(
         self, candidate: int, prompt: list[int], start: int, *, prompt_number: int, limit: int, stops: list[str], tally: Tally
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Pieces of text with their tokens; `start` is where the text begins, in characters. The last one says why it ended."""
         tokens = list(prompt)
         cursor, scanner = TextCursor(start), StopScanner[PlacedToken](stops)

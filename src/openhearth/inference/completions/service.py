@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +77,7 @@ class Completions:
             choices = folding.choices(echoes)
             return msgspec.json.encode(work.head.completion(choices, replies.as_usage(work.tally.usage)))
 
-    async def stream(self, principal: Principal, request: CompletionRequest) -> AsyncIterator[bytes]:
+    async def stream(self, principal: Principal, request: CompletionRequest) -> AsyncGenerator[bytes, None]:
         """The reply as server-sent events, what is ready together as one write."""
         async with self._work(principal, request) as work:
             source = self._relayed(work) if work.relayed else self._streamed(work)
@@ -85,7 +85,7 @@ class Completions:
                 async for write in source:
                     yield write
 
-    async def _relayed(self, work: Work) -> AsyncIterator[bytes]:
+    async def _relayed(self, work: Work) -> AsyncGenerator[bytes, None]:
         stream = relay.streamed(
             work.lease.client, work.request, work.lease.spec, work.upstream_head, work.tally, include_usage=work.plan.include_usage
         )
@@ -93,7 +93,7 @@ class Completions:
             async for write in stream:
                 yield write
 
-    async def _streamed(self, work: Work) -> AsyncIterator[bytes]:
+    async def _streamed(self, work: Work) -> AsyncGenerator[bytes, None]:
         prompts = await self._prepare(work)
         plan = work.plan
         if len(prompts) == 1 and plan.max_tokens and not plan.echo and not plan.scored and plan.candidates <= work.lease.slots:
@@ -106,7 +106,7 @@ class Completions:
                 yield write
         yield replies.ending(work.head, plan, work.tally)
 
-    async def _chunks(self, work: Work, prompts: list[Ready]) -> AsyncIterator[bytes]:
+    async def _chunks(self, work: Work, prompts: list[Ready]) -> AsyncGenerator[bytes, None]:
         n = work.plan.n
         for number, echo in (await self._echoes(work, prompts)).items():
             repeated = [Delta(number * n + choice, echo.text, echo.tokens) for choice in range(n)]
@@ -180,7 +180,7 @@ class Completions:
         return dict(sorted(echoes.items()))
 
     def _echo_job(self, work: Work, prompt: Ready) -> Any:
-        async def job() -> AsyncIterator[Delta]:
+        async def job() -> AsyncGenerator[Delta, None]:
             text = await prompt.written(work.vocabulary)
             if work.plan.logprobs is None:
                 yield Delta(0, text)
@@ -191,7 +191,7 @@ class Completions:
 
         return job
 
-    async def _deltas(self, work: Work, prompts: list[Ready]) -> AsyncIterator[list[Delta]]:
+    async def _deltas(self, work: Work, prompts: list[Ready]) -> AsyncGenerator[list[Delta], None]:
         plan, lease = work.plan, work.lease
         if plan.max_tokens == 0:
             yield [Delta(candidate, "", (), "length") for candidate in range(plan.total_candidates)]
@@ -202,13 +202,13 @@ class Completions:
                 yield deltas
 
 
-async def _scored(work: Work, prompts: list[Ready]) -> AsyncIterator[list[Delta]]:
+async def _scored(work: Work, prompts: list[Ready]) -> AsyncGenerator[list[Delta], None]:
     """All candidates side by side, each in runs of its own."""
     plan = work.plan
     chosen = seeds(plan.seed, plan.candidates)
 
     def job(number: int, which: int) -> Any:
-        async def run() -> AsyncIterator[Delta]:
+        async def run() -> AsyncGenerator[Delta, None]:
             prompt = prompts[number]
             text = await prompt.written(work.vocabulary)
             candidate = ScoredCandidate(work.lease.client, work.vocabulary, plan.sampling, seed=chosen[which], top=plan.logprobs or 1)
