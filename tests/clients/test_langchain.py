@@ -1,0 +1,38 @@
+"""LangChain's `ChatOpenAI` under LangChain's own standard tests, with the real model. Flags say what the model can't do, not what we can't."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_openai import ChatOpenAI
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+from tests.support.serving import RunningServer
+
+pytestmark = pytest.mark.real
+
+
+class TestChatOpenAI(ChatModelIntegrationTests):
+    """The standard suite against SmolLM2-135M."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, real_server: RunningServer) -> None:
+        self._address = {"base_url": real_server.base_url, "api_key": real_server.key}
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatOpenAI
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"model": "gpt-4o-mini", "temperature": 0, "seed": 1, "max_tokens": 400, **getattr(self, "_address", {"api_key": "none"})}
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def has_tool_choice(self) -> bool:
+        return True
