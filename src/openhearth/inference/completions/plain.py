@@ -13,12 +13,12 @@ import msgspec
 
 from openhearth.engines.contract import EngineClient
 from openhearth.inference.completions.deltas import Delta, Tally
+from openhearth.inference.completions.drawing import drawn
 from openhearth.inference.completions.prompts import Ready
 from openhearth.inference.completions.request import Plan
 from openhearth.inference.generation import lanes, seeds
 from openhearth.wire.completions import EngineEvent
 
-PATH = "/v1/completions"
 _HEAD = b'{"choices":['
 _TAIL = b'],"created":'
 _EMPTY = b'{"choices":[{"text":"",'
@@ -44,8 +44,8 @@ async def generate(client: EngineClient, plan: Plan, prompts: list[Ready], slots
 
     def job(number: int, first: int) -> Any:
         count = min(width, plan.candidates - first)
-        body = msgspec.json.encode(engine_request(plan, prompts[number], count, chosen[first]))
-        return lambda: client.stream(PATH, body)
+        request = engine_request(plan, prompts[number], count, chosen[first])
+        return lambda: drawn(client, request)
 
     streams = lanes([job(*group) for group in groups], max(1, slots // width))
     counted: dict[int, int] = {}
@@ -84,7 +84,7 @@ def _reason(engine: str | None) -> str | None:
 async def passed_on(client: EngineClient, plan: Plan, prompt: Ready, tally: Tally, head: bytes, tail: bytes) -> AsyncGenerator[bytes, None]:
     """The engine's stream as the client's, one write a burst: `head` + choice + `tail` for each event."""
     seed = seeds(plan.seed, plan.candidates)[0]
-    stream = client.stream(PATH, msgspec.json.encode(engine_request(plan, prompt, plan.candidates, seed)))
+    stream = drawn(client, engine_request(plan, prompt, plan.candidates, seed))
     counted = 0
     try:
         async for payloads in stream:

@@ -15,6 +15,7 @@ import msgspec
 from openhearth.engines.contract import EngineClient
 from openhearth.errors import EngineFailed
 from openhearth.inference.completions.deltas import Delta, Tally
+from openhearth.inference.completions.drawing import REDRAWS
 from openhearth.inference.completions.forcing import force
 from openhearth.inference.completions.scores import PlacedToken, ScoredToken, TextCursor, read
 from openhearth.inference.completions.vocabulary import Vocabulary
@@ -35,6 +36,7 @@ class ScoredCandidate:
         self._sampling = sampling
         self._seed = seed
         self._top = top
+        self._redraws = REDRAWS
 
     async def generate(
         self, candidate: int, prompt: list[int], start: int, *, prompt_number: int, limit: int, stops: list[str], tally: Tally
@@ -48,6 +50,8 @@ class ScoredCandidate:
             answer, scores = await self._run(tokens, length)
             if len(tokens) == len(prompt):
                 tally.prompt(prompt_number, len(prompt), answer.timings.cache_n if answer.timings else 0)
+                if self._draw_again(answer, scores, stops):
+                    continue
             tokens += answer.tokens
             pieces, used = _scan(scores, cursor, scanner)
             tally.generated(used)
@@ -90,6 +94,15 @@ class ScoredCandidate:
             if told is not None:
                 entry = next(entries, None)
         return scores
+
+    def _draw_again(self, answer: EngineAnswer, scores: list[ScoredToken], stops: list[str]) -> bool:
+        """Whether an empty answer is drawn anew, as `drawing` explains."""
+        empty = answer.stop_type == "eos" and not any(score.bytes for score in scores)
+        if not empty or not self._redraws or stops or not self._sampling["temperature"]:
+            return False
+        self._redraws -= 1
+        self._seed += 2**24
+        return True
 
     def _seed_at(self, position: int) -> int:
         """Every run has its own seed, or each would begin with the same luck."""
