@@ -52,4 +52,4 @@ def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
     for kind in (Settings, EngineSettings, Upstream):
         for field in kind.__struct_fields__:
-            assert f"`{field}`" in page or f"\n{field} = " in page, f"{kind.__name__}.{field}"
+            assert f"`{field}`" in page or f"`[{field}]`" in page or f"\n{field} = " in page, f"{kind.__name__}.{field}"

@@ -1,0 +1,82 @@
+"""Children: what they say when they can't start, and that they die with their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from openhearth.engines.contract import EngineSpec
+from openhearth.engines.llama import Defaults, LlamaLauncher
+from openhearth.engines.process import LONGEST_SOCKET_PATH, socket_path, start_child
+from openhearth.errors import EngineUnavailable
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from openhearth.engines.contract import EngineSpec
+from openhearth.engines.fake import FakeLauncher
+
+async def main():
+    engine = await FakeLauncher(Path(sys.argv[1])).start(EngineSpec("fake:chat", "fake"))
+    print(engine.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 2
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until, "the child outlived its parent"
+        time.sleep(0.02)
+
+
+async def test_a_child_that_ends_says_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match=r"m1 ended while starting \(status 1\).*No module named"):
+        await start_child("openhearth.engines.nothing", {}, name="m1", sockets=tmp_path)
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    starting = asyncio.create_task(
+        start_child("openhearth.engines.fake", {"id": "x", "slots": 1, "context": 9, "start_delay_s": 30}, name="x", sockets=tmp_path)
+    )
+    await asyncio.sleep(0.3)
+    children = psutil.Process().children()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert children
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+
+
+def test_long_folders_get_a_short_socket(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    assert len(str(socket_path(folder))) <= LONGEST_SOCKET_PATH
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"not a model" * 1000, b"GGUF\x03\x00\x00\x00" + b"\xff" * 5000])
+async def test_a_corrupt_model_is_explained_quickly(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    started = time.monotonic()
+    with pytest.raises(EngineUnavailable, match="broken"):
+        await LlamaLauncher(tmp_path, Defaults(1, 1, 512)).start(EngineSpec("broken", "llama", path))
+    assert time.monotonic() - started < 20
+
+
+async def test_a_missing_file_says_pull(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="pull"):
+        await LlamaLauncher(tmp_path, Defaults(1, 1, 512)).start(EngineSpec("gone", "llama", tmp_path / "none.gguf"))
