@@ -2,8 +2,9 @@
 
     python benchmarks/whole.py MODEL.gguf [--streams 1 4 8 16] [--rounds 3] [--tokens 64]
 
-Both run the same build of llama.cpp (xllamacpp) with the same slots, context and threads; llama.cpp's server listens on a TCP port, as its users run it. Each
-round sends N different prompts at once to one, then to the other. Reported: tokens per second, time to first token, medians, and the ratios.
+Both run the same build of llama.cpp (xllamacpp) with the same slots, context and threads; llama.cpp's server listens on a TCP port, as
+its users run it. Each round sends N different prompts at once to one, then to the other. Reported: tokens per second, time to first
+token, medians, and the ratios.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+
 from front import KEY, free_port, running
 
 LLAMA = """
@@ -28,7 +30,8 @@ import sys, time
 from xllamacpp import CommonParams, Server
 path, port, slots, context, threads = sys.argv[1], *map(int, sys.argv[2:])
 p = CommonParams()
-p.model.path, p.hostname, p.port, p.api_keys = path, "127.0.0.1", port, [{key!r}]
+p.model.path, p.hostnames, p.port, p.api_keys = path, ["127.0.0.1"], port, [{key!r}]
+p.kv_unified = False
 p.n_parallel, p.n_ctx, p.cpuparams.n_threads, p.cpuparams_batch.n_threads = slots, context * slots, threads, threads
 p.warmup, p.ui, p.verbosity = False, False, -1
 server = Server(p)
@@ -104,7 +107,9 @@ def main() -> None:
         stack.enter_context(running([sys.executable, "-c", LLAMA.format(key=KEY), *arguments], f"{peer}/v1/models"))
         for base in (root, peer):
             asyncio.run(take(base, "bench", 2, 8, 999))
-        print("| streams | ours tok/s | llama.cpp tok/s | ratio | ours first ms | llama.cpp first ms | difference ms |\n|---|---|---|---|---|---|---|")
+        print(
+            "| streams | ours tok/s | llama.cpp tok/s | ratio | ours first ms | llama.cpp first ms | difference ms |\n|---|---|---|---|---|---|---|"
+        )
         for streams in given.streams:
             pairs = []
             for number in range(given.rounds):
@@ -116,7 +121,10 @@ def main() -> None:
             firsts = [statistics.median(statistics.median(t.first_ms) for t in side) for side in (ours, theirs)]
             later = statistics.median(statistics.median(a.first_ms) - statistics.median(b.first_ms) for a, b in pairs)
             speeds = [statistics.median(t.tokens_per_s for t in side) for side in (ours, theirs)]
-            print(f"| {streams} | {speeds[0]:.1f} | {speeds[1]:.1f} | {ratio:.3f} | {firsts[0]:.1f} | {firsts[1]:.1f} | {later:+.1f} |", flush=True)
+            print(
+                f"| {streams} | {speeds[0]:.1f} | {speeds[1]:.1f} | {ratio:.3f} | {firsts[0]:.1f} | {firsts[1]:.1f} | {later:+.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
