@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,12 @@ def client(server: RunningServer) -> Iterator[openai.OpenAI]:
 @pytest.fixture(scope="module")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.base_url, headers={"authorization": f"Bearer {server.key}"}, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def real(real_server: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=real_server.base_url, headers={"authorization": f"Bearer {real_server.key}"}, timeout=120) as client:
         yield client
 
 
@@ -355,3 +362,68 @@ class TestLimits:
         with pytest.raises(openai.NotFoundError) as missing:
             client.completions.create(model="no-such-model", prompt="a")
         assert missing.value.code == "model_not_found"
+
+
+class TestLeaving:
+    def test_a_client_that_goes_away_frees_its_slot(self, server: RunningServer, http: httpx.Client) -> None:
+        body = {"model": "fake:chat", "prompt": "[[tokens:500]] [[delay_ms:50]]", "max_tokens": 500}
+        for leaving in ({"stream": True}, {"stream": True, "n": 3, "echo": True}, {}, {"logprobs": 1}, {"best_of": 3}):
+            if "stream" in leaving:
+                with http.stream("POST", "/completions", json={**body, **leaving}) as reply:
+                    assert next(reply.iter_lines()).startswith("data: ")
+            else:
+                with pytest.raises(httpx.ReadTimeout):
+                    http.post("/completions", json={**body, **leaving}, timeout=0.3)
+            assert self.in_use_within_a_second(server, http) == 0
+
+    @staticmethod
+    def in_use_within_a_second(server: RunningServer, http: httpx.Client) -> int:
+        until = time.monotonic() + 1
+        while True:
+            engines = http.get(server.root + "/openhearth/engines").json()["data"]
+            in_use = next(int(engine["in_use"]) for engine in engines if engine["id"] == "fake:chat")
+            if not in_use or time.monotonic() > until:
+                return in_use
+
+
+@pytest.mark.real
+class TestRealModel:
+    def complete(self, real: httpx.Client, **body: Any) -> dict[str, Any]:
+        reply = real.post("/completions", json={"model": "smollm2:135m", **body})
+        assert reply.status_code == 200, reply.text
+        found: dict[str, Any] = reply.json()
+        return found
+
+    def test_no_token_is_left_out_of_the_logprobs_when_a_character_has_several(self, real: httpx.Client) -> None:
+        reply = self.complete(real, prompt="🦙🦙🦙🦙", echo=True, logprobs=2, max_tokens=6, temperature=0)
+        choice, usage = reply["choices"][0], reply["usage"]
+        tokens = choice["logprobs"]["tokens"]
+        assert len(tokens) == usage["total_tokens"] == 18
+        assert choice["text"] == "🦙🦙🦙🦙🦙🦙"
+        spelled = b"".join(bytes.fromhex(token.removeprefix("bytes:").replace("\\x", "")) for token in tokens)
+        assert spelled.decode() == choice["text"]
+        assert all(value <= 0 for value in choice["logprobs"]["token_logprobs"][1:])
+        for token, logprob, top in list(zip(tokens, *(choice["logprobs"][k] for k in ("token_logprobs", "top_logprobs")), strict=True))[1:]:
+            assert top[token] == logprob
+
+    def test_answers_with_and_without_logprobs_are_the_same(self, real: httpx.Client) -> None:
+        plain, scored = (self.complete(real, prompt="1 2 3 4 5", max_tokens=8, temperature=0, **extra) for extra in ({}, {"logprobs": 0}))
+        assert plain["choices"][0]["text"] == scored["choices"][0]["text"] == "".join(scored["choices"][0]["logprobs"]["tokens"])
+        assert plain["usage"]["completion_tokens"] == scored["usage"]["completion_tokens"] == 8
+
+    def test_the_end_of_the_text_is_a_token_without_text(self, real: httpx.Client) -> None:
+        prompt = "<|im_start|>user\nSay hi<|im_end|>\n<|im_start|>assistant\n"
+        choice = self.complete(real, prompt=prompt, max_tokens=60, temperature=0, logprobs=0)["choices"][0]
+        assert choice["finish_reason"] == "stop"
+        assert choice["logprobs"]["tokens"][-1] == "<|im_end|>"
+        assert choice["text"] == "".join(choice["logprobs"]["tokens"][:-1])
+
+    def test_a_chat_model_does_not_answer_a_plain_text_with_nothing(self, real: httpx.Client) -> None:
+        prompt = "Classify the following text into one of two categories: 1. positive, 2. negative: This movie is amazing!"
+        for extra in ({"n": 48}, {"n": 24, "logprobs": 0}):
+            assert all(choice["text"] for choice in self.complete(real, prompt=prompt, max_tokens=4, **extra)["choices"])
+
+    def test_a_model_without_fill_in_the_middle_says_so(self, real: httpx.Client) -> None:
+        reply = real.post("/completions", json={"model": "smollm2:135m", "prompt": "a", "suffix": "b"})
+        assert reply.status_code == 400
+        assert reply.json()["error"]["param"] == "suffix"
