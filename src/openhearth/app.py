@@ -21,6 +21,7 @@ from openhearth.engines.pool import Pool
 from openhearth.inference import edits, listing
 from openhearth.inference.completions import routes as completions
 from openhearth.inference.contract import Inference
+from openhearth.inference.decisions import routes as decisions
 from openhearth.inference.metering import Meter
 from openhearth.models.resolve import Models
 from openhearth.settings import Settings
@@ -102,6 +103,7 @@ def endpoints(house: House) -> list[Endpoint]:
     inference = house.inference
     table += completions.endpoints(inference)
     table += edits.endpoints(inference)
+    table += decisions.endpoints(inference)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

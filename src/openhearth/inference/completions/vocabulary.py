@@ -37,6 +37,11 @@ class Vocabulary:
         body = msgspec.json.encode({"content": text, "add_special": add_special, "parse_special": True})
         return msgspec.json.decode(await self._client.post("/tokenize", body), type=_Ids).tokens
 
+    async def plain_ids(self, text: str) -> list[int]:
+        """The tokens of `text` as mere letters: the name of a special token in it stays text."""
+        body = msgspec.json.encode({"content": text, "add_special": False, "parse_special": False})
+        return msgspec.json.decode(await self._client.post("/tokenize", body), type=_Ids).tokens
+
     async def text(self, tokens: list[int]) -> str:
         reply = await self._client.post("/detokenize", msgspec.json.encode({"tokens": tokens}))
         return msgspec.json.decode(reply, type=_Detokenized).content

@@ -1,0 +1,1 @@
+"""Classification and scoring by a chat model's own log-probabilities."""
