@@ -18,7 +18,8 @@
     │   ├── EngineFailed          500 engine_failed      the engine's process died or broke off
     │   ├── EngineUnavailable     503 engine_unavailable it can't be started or reached now
     │   ├── EngineTimeout         504 engine_timeout     it lives but does not answer
-    │   └── StorageUnavailable    503 storage_unavailable database locked, disk full
+    │   ├── StorageUnavailable    503 storage_unavailable database locked, disk full
+    │   └── DownloadFailed        503 download_failed    a model's file can't be had: network, checksum, disk
     └── SetupError                the command line only: a message and an exit status
 
 Services raise these; one handler (`openhearth.web.middleware`) renders them. Nothing here knows HTTP beyond the status number.
@@ -181,6 +182,13 @@ class StorageUnavailable(ServerError):
 
     status = 503
     code = "storage_unavailable"
+
+
+class DownloadFailed(ServerError):
+    """A model's file can't be had: unreachable, not the expected bytes, no room, or downloads are forbidden."""
+
+    status = 503
+    code = "download_failed"
 
 
 class SetupError(Exception):
