@@ -19,6 +19,7 @@ from openhearth.engines.llama import LlamaLauncher
 from openhearth.engines.machine import engine_defaults, memory_budget
 from openhearth.engines.pool import Pool
 from openhearth.inference import edits, listing
+from openhearth.inference.chat import routes as chat
 from openhearth.inference.completions import routes as completions
 from openhearth.inference.contract import Inference
 from openhearth.inference.decisions import routes as decisions
@@ -101,6 +102,7 @@ def endpoints(house: House) -> list[Endpoint]:
     """The whole route table, hot routes first, greedy paths last."""
     table: list[Endpoint] = []
     inference = house.inference
+    table += chat.endpoints(inference)
     table += completions.endpoints(inference)
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)

@@ -115,6 +115,8 @@ def _parameters(p: Any, config: Mapping[str, Any]) -> Any:
     p.n_gpu_layers = config["gpu_layers"]
     p.kv_unified = False
     p.cache_ram_mib = PROMPT_CACHE_MB
+    # As at OpenAI, an assistant's message at the end is a finished one.
+    p.prefill_assistant = False
     p.warmup = p.ui = p.endpoint_slots = False
     p.verbosity = -1
     if config["embedding"]:

@@ -11,6 +11,7 @@ VOCABULARY = 2**20
 WORDS = ("the river runs under an old bridge and light falls on slow water where small boats wait for morning wind to turn").split()  # noqa: SIM905 - reads as a sentence
 _PIECE = re.compile(r" ?[^\W_]+|[^\S ]| (?= )|\s?[^\w\s]|_| ")
 _SPECIAL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
+_SPECIALS = re.compile("(" + "|".join(map(re.escape, _SPECIAL)) + ")")
 
 
 class Tokens:
@@ -32,8 +33,10 @@ class Tokens:
         """Pieces; joined they are the text."""
         return _PIECE.findall(text) if _covers(text) else list(text)
 
-    def encode(self, text: str) -> list[int]:
-        return [self.id_of(piece) for piece in self.split(text)]
+    def encode(self, text: str, *, special: bool = True) -> list[int]:
+        """`special`: whether the names of special tokens mean those tokens."""
+        parts = _SPECIALS.split(text) if special else [text]
+        return [self.id_of(piece) for part in parts for piece in ([part] if special and part in _SPECIAL else self.split(part))]
 
     def decode(self, ids: list[int]) -> str:
         return "".join(self._pieces.get(number, "?") for number in ids)

@@ -68,7 +68,7 @@ class Fake:
 
     async def tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()
-        ids = self.tokens.encode(body["content"])
+        ids = self.tokens.encode(body["content"], special=body.get("parse_special", True))
         if body.get("with_pieces"):
             return web.json_response({"tokens": [{"id": number, "piece": self.tokens.decode([number])} for number in ids]})
         return web.json_response({"tokens": ids})

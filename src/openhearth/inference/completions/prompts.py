@@ -9,6 +9,7 @@ from openhearth.errors import ContextLengthExceeded, InvalidRequest
 from openhearth.inference.completions.infill import Marks
 from openhearth.inference.completions.request import Plan, Prompt
 from openhearth.inference.completions.vocabulary import Vocabulary
+from openhearth.inference.sampling import check_bias
 
 _ADDED = 8
 """Tokens that a tokenizer may add around a text, generously."""
@@ -33,7 +34,7 @@ class Ready:
 
 async def prepare(plan: Plan, properties: EngineProperties, vocabulary: Vocabulary, marks: Marks | None = None) -> list[Ready]:
     """Every prompt, checked; `marks` where there is a suffix. Raises InvalidRequest (token ids, logit_bias) and ContextLengthExceeded."""
-    _check_bias(plan, properties)
+    check_bias(plan.sampling, properties)
     counted = plan.scored or plan.echo or plan.max_tokens == 0
     ready = []
     for prompt in plan.prompts:
@@ -75,10 +76,3 @@ def _check_ids(tokens: list[int], properties: EngineProperties) -> None:
     size = properties.vocabulary
     if size is not None and max(tokens) >= size:
         raise InvalidRequest(f"'prompt' contains token id {max(tokens)}, but this model's ids end at {size - 1}.", param="prompt")
-
-
-def _check_bias(plan: Plan, properties: EngineProperties) -> None:
-    size = properties.vocabulary
-    largest = max((token for token, _ in plan.sampling.get("logit_bias", ())), default=-1)
-    if size is not None and largest >= size:
-        raise InvalidRequest(f"'logit_bias' names token id {largest}, but this model's ids end at {size - 1}.", param="logit_bias")

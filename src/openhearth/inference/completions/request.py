@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openhearth.errors import InvalidRequest, UnsupportedParameter
+from openhearth.inference.sampling import sampling, stops_of
 from openhearth.wire.completions import MAX_CHOICES, MAX_PROMPTS, CompletionRequest
 
 DEFAULT_MAX_TOKENS = 16
@@ -81,36 +82,6 @@ def prompts_of(prompt: Any) -> list[Prompt]:
     if [] in prompt:
         raise InvalidRequest("'prompt' contains an empty list of tokens.", param="prompt")
     return [part or None for part in prompt]
-
-
-def stops_of(stop: str | list[str] | None) -> list[str]:
-    """An empty stop sequence stops nothing, as at OpenAI."""
-    return [s for s in ([stop] if isinstance(stop, str) else stop or []) if s]
-
-
-def sampling(request: CompletionRequest) -> dict[str, Any]:
-    """OpenAI's sampling parameters in the engine's words; the engine's own extra filters are off."""
-    values: dict[str, Any] = {
-        "temperature": 1.0 if request.temperature is None else request.temperature,
-        "top_p": 1.0 if request.top_p is None else request.top_p,
-        "top_k": 0,
-        "min_p": 0.0,
-    }
-    if request.temperature is None and request.top_p is None:
-        # Nobody asked for the whole tail of the distribution, and a small model's tail is noise.
-        values["min_p"] = 0.05
-    penalties = {name: value for name in ("presence_penalty", "frequency_penalty") if (value := getattr(request, name))}
-    if penalties:
-        values |= {**penalties, "repeat_last_n": -1}
-    if request.logit_bias:
-        values["logit_bias"] = [[_token(name), bias] for name, bias in request.logit_bias.items()]
-    return values
-
-
-def _token(name: str) -> int:
-    if not name.isascii() or not name.isdigit() or len(name) > 9:
-        raise InvalidRequest("The keys of 'logit_bias' must be token ids.", param="logit_bias")
-    return int(name)
 
 
 def _check_choices(request: CompletionRequest, prompts: int, n: int, candidates: int) -> None:

@@ -1,0 +1,166 @@
+"""A choice that may or must call tools. Who calls how is settled here, whatever the model's template knows:
+
+- a template that knows tools: the engine parses the calls; if it was told that one is required and none came, one is forced
+- any other, or a prompt that had to be given as tokens: the model was told in words, and its text is searched for calls
+- forced: the engine is held to the call's schema, so that the answer is nothing but the call
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openhearth.engines.pool import Lease
+from openhearth.errors import EngineFailed
+from openhearth.inference.chat import engine
+from openhearth.inference.chat.calls import Call, CallReader, ForcedCall
+from openhearth.inference.chat.deltas import CallDelta, Delta, Tally
+from openhearth.inference.chat.formats import violation
+from openhearth.inference.chat.messages import instructions, with_system
+from openhearth.inference.chat.prompt import ChatPrompt
+from openhearth.inference.chat.request import Plan
+from openhearth.inference.chat.tools import ToolUse
+
+CALLED = "tool_calls"
+_NOT_FORCED = ("stop", "tools", "logprobs", "top_logprobs")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One choice of a request with tools."""
+
+    lease: Lease
+    prompt: ChatPrompt
+    plan: Plan
+    use: ToolUse
+    tally: Tally
+    body: dict[str, Any]
+    choice: int
+
+    async def deltas(self) -> AsyncGenerator[list[Delta]]:
+        """The choice, to its end."""
+        native = self.prompt.tokens is None and bool(self.prompt.tools)
+        if native:
+            source = self._native()
+        elif self.use.mode == "required":
+            source = self._forced(self.use)
+        else:
+            source = self._told_in_words()
+        async with aclosing(source):
+            async for deltas in source:
+                yield deltas
+
+    async def _native(self) -> AsyncGenerator[list[Delta]]:
+        required = self.use.mode == "required"
+        body = {**self.body, "tool_choice": self.use.mode, "parallel_tool_calls": self.use.parallel}
+        called = False
+        async with aclosing(self._answered(body)) as bursts:
+            async for burst in self._custom_inputs(bursts):
+                called = called or any(delta.calls for delta in burst)
+                # Prose before a required call is no part of the reply, and without a call another answer is asked for.
+                deltas = [replace(delta, content="", finish=delta.finish if called else None) for delta in burst] if required else burst
+                yield [replace(delta, finish=CALLED) if delta.finish == "stop" and called else delta for delta in deltas if delta.says]
+        if required and not called:
+            async with aclosing(self._forced(self.use)) as forced:
+                async for deltas in forced:
+                    yield deltas
+
+    async def _custom_inputs(self, bursts: AsyncGenerator[list[Delta]]) -> AsyncGenerator[list[Delta]]:
+        """Calls to custom tools are held until they are whole: what the model wrote as JSON is their `input`."""
+        held: dict[int, tuple[str, str]] = {}
+        async for burst in bursts:
+            out: list[Delta] = []
+            for delta in burst:
+                passed = []
+                for call in delta.calls:
+                    name, arguments = held.get(call.index, (call.name or "", ""))
+                    if name in self.use.tools and self.use.tools[name].custom:
+                        held[call.index] = (name, arguments + call.arguments)
+                    else:
+                        passed.append(call)
+                if delta.finish:
+                    passed += [CallDelta(index, name, _input(arguments)) for index, (name, arguments) in held.items()]
+                out.append(replace(delta, calls=tuple(passed)))
+            yield out
+
+    async def _told_in_words(self) -> AsyncGenerator[list[Delta]]:
+        reader = CallReader(self.use.tools)
+        held: list[Any] = []
+        calls: list[Call] = []
+        async with aclosing(self._answered(self.body)) as bursts:
+            async for burst in bursts:
+                for delta in burst:
+                    held += delta.logprobs
+                    prose = reader.feed(delta.content)
+                    if not delta.finish:
+                        if prose or delta.reasoning:
+                            yield [replace(delta, content=prose, logprobs=tuple(held))]
+                            held = []
+                        continue
+                    rest, calls = reader.end()
+                    if not calls:
+                        yield [replace(delta, content=prose + rest, logprobs=tuple(held))]
+                    elif prose + rest:
+                        yield [Delta(self.choice, prose + rest)]
+        if calls:
+            async with aclosing(self._checked(calls if self.use.parallel else calls[:1])) as checked:
+                async for deltas in checked:
+                    yield deltas
+
+    async def _checked(self, calls: Sequence[Call]) -> AsyncGenerator[list[Delta]]:
+        """The calls that a text contained. Arguments that break the tool's schema are written once more, held to it."""
+        for index, call in enumerate(calls):
+            tool = self.use.tools[call.name]
+            if violation(call.values, tool.parameters) is None:
+                arguments = _input(call.arguments) if tool.custom else call.arguments
+                yield [Delta(self.choice, calls=(CallDelta(index, call.name, arguments),))]
+                continue
+            async with aclosing(self._forced(self.use.only(call.name), index)) as forced:
+                async for deltas in forced:
+                    yield [replace(delta, finish=None) for delta in deltas]
+        yield [Delta(self.choice, finish=CALLED)]
+
+    async def _forced(self, use: ToolUse, index: int = 0) -> AsyncGenerator[list[Delta]]:
+        reader = ForcedCall(next(iter(use.tools)) if len(use.tools) == 1 else None)
+        # A stop sequence could only cut the call in the middle.
+        body = {name: value for name, value in self.body.items() if name not in _NOT_FORCED}
+        prompt = replace(self.prompt, tools=[])
+        if use is not self.use or self.prompt.tools:
+            # The model was told of its tools in other words than those that make it write the bare call.
+            prompt = replace(prompt, messages=with_system(prompt.messages, instructions(use)))
+        body |= {**prompt.fields, "json_schema": use.schema()}
+        begun = False
+        async with aclosing(engine.answered(self.lease.client, prompt, body, self.choice, self.tally)) as bursts:
+            async for burst in bursts:
+                more = "".join(reader.feed(delta.content) for delta in burst)
+                finish = burst[-1].finish
+                tool = use.tools.get(reader.name or "")
+                if tool is not None and tool.custom:
+                    more = _input(reader.arguments) if finish and reader.complete else ""
+                calls = (CallDelta(index, None if begun else reader.name, more),) if more else ()
+                begun = begun or bool(more)
+                if finish == "stop":
+                    self._check(use, reader)
+                yield [Delta(self.choice, calls=calls, finish=CALLED if finish == "stop" else finish)]
+
+    def _check(self, use: ToolUse, reader: ForcedCall) -> None:
+        tool = use.tools.get(reader.name or "")
+        if tool is None or not reader.complete:
+            raise EngineFailed("The model did not make the tool call that was required. Try again.", code="tool_call_not_made")
+        if tool.strict and (reason := violation(json.loads(reader.arguments), tool.parameters)):
+            raise EngineFailed(f"The tool call's arguments do not conform to the schema {reason}. Try again.", code="schema_not_met")
+
+    def _answered(self, body: dict[str, Any]) -> AsyncGenerator[list[Delta]]:
+        return engine.answered(self.lease.client, self.prompt, body, self.choice, self.tally)
+
+
+def _input(arguments: str) -> str:
+    """A custom tool's input from the JSON that a model wrote."""
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return arguments
+    return str(value.get("input", "")) if isinstance(value, dict) else arguments
