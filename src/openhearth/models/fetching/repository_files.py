@@ -12,6 +12,7 @@ from openhearth.models.fetching.hub import Listed
 PREFERRED = ("Q4_K_M", "Q8_0")
 WEIGHTS = ("onnx/model.onnx", "model.onnx", "model.safetensors")
 """An embedding model's, in order of preference."""
+MOST_SHARDS = 999
 CONFIGURATION = frozenset(
     {"config.json", "tokenizer_config.json", "special_tokens_map.json", "modules.json", "sentence_bert_config.json",
      "config_sentence_transformers.json", "1_Pooling/config.json"}
@@ -26,7 +27,7 @@ def chosen(files: Sequence[Listed], quantisation: str | None) -> list[Listed]:
     if models:
         return _of_quantisation(models, quantisation)
     if quantisation is not None:
-        raise DownloadFailed(f"The repository holds no GGUF files, so none of quantisation {quantisation!r}.")
+        raise DownloadFailed(f"No GGUF files are there, so none of quantisation {quantisation!r}.")
     return _embedding(files)
 
 
@@ -36,6 +37,19 @@ def quantisation_of(path: str) -> str | None:
     stem = split["stem"] if split else path.removesuffix(".gguf")
     found = _QUANTISATION.search(stem)
     return found[1].upper() if found else None
+
+
+def name_here(path: str) -> str:
+    """Where a repository's file belongs in a model's own folder: GGUF and ONNX files at its top, the others as they were."""
+    return PurePosixPath(path).name if path.endswith(".gguf") else path.removeprefix("onnx/")
+
+
+def shards(path: str) -> list[str]:
+    """The path of every file of a split GGUF, given that of one of them; any other path alone."""
+    split = _SPLIT.fullmatch(path)
+    if not split or not 1 <= int(split["number"]) <= int(split["count"]) <= MOST_SHARDS:
+        return [path]
+    return [f"{split['stem']}-{number:05d}-of-{split['count']}.gguf" for number in range(1, int(split["count"]) + 1)]
 
 
 def _gguf_models(files: Sequence[Listed]) -> list[list[Listed]]:
@@ -48,9 +62,9 @@ def _gguf_models(files: Sequence[Listed]) -> list[list[Listed]]:
         split = _SPLIT.fullmatch(file.path)
         key = (split["stem"], int(split["count"])) if split else (file.path, 1)
         grouped.setdefault(key, []).append(file)
-    for (stem, count), shards in grouped.items():
-        if len(shards) != count:
-            raise DownloadFailed(f"{stem}: {len(shards)} of its {count} files are in the repository.")
+    for (stem, count), pieces in grouped.items():
+        if len(pieces) != count:
+            raise DownloadFailed(f"{stem}: only {len(pieces)} of its {count} files are there.")
     return list(grouped.values())
 
 
@@ -59,7 +73,7 @@ def _of_quantisation(models: list[list[Listed]], wanted: str | None) -> list[Lis
     if wanted is not None:
         if wanted.upper() in named:
             return named[wanted.upper()]
-        raise DownloadFailed(f"No quantisation {wanted!r} in the repository; it has {', '.join(sorted(filter(None, named)))}.")
+        raise DownloadFailed(f"No quantisation {wanted!r} is there; there are {', '.join(sorted(filter(None, named)))}.")
     for preferred in PREFERRED:
         if preferred in named:
             return named[preferred]
