@@ -1,8 +1,7 @@
-"""A choice that may or must call tools. Who calls how is settled here, whatever the model's template knows:
+"""A choice that may or must call tools.
 
-- a template that knows tools: the engine parses the calls; if it was told that one is required and none came, one is forced
-- any other, or a prompt that had to be given as tokens: the model was told in words, and its text is searched for calls
-- forced: the engine is held to the call's schema, so that the answer is nothing but the call
+Where it may, the engine recognises the calls of templates that know tools, and the text is searched for what it overlooks. Where it must,
+the engine is held to the call's schema, so that the answer is nothing but the call: what engines do of themselves is not to be relied on.
 """
 
 from __future__ import annotations
@@ -42,31 +41,10 @@ class Caller:
 
     async def deltas(self) -> AsyncGenerator[list[Delta]]:
         """The choice, to its end."""
-        native = self.prompt.tokens is None and bool(self.prompt.tools)
-        if native:
-            source = self._native()
-        elif self.use.mode == "required":
-            source = self._forced(self.use)
-        else:
-            source = self._told_in_words()
+        source = self._forced(self.use) if self.use.mode == "required" else self._free()
         async with aclosing(source):
             async for deltas in source:
                 yield deltas
-
-    async def _native(self) -> AsyncGenerator[list[Delta]]:
-        required = self.use.mode == "required"
-        body = {**self.body, "tool_choice": self.use.mode, "parallel_tool_calls": self.use.parallel}
-        called = False
-        async with aclosing(self._answered(body)) as bursts:
-            async for burst in self._custom_inputs(bursts):
-                called = called or any(delta.calls for delta in burst)
-                # Prose before a required call is no part of the reply, and without a call another answer is asked for.
-                deltas = [replace(delta, content="", finish=delta.finish if called else None) for delta in burst] if required else burst
-                yield [replace(delta, finish=CALLED) if delta.finish == "stop" and called else delta for delta in deltas if delta.says]
-        if required and not called:
-            async with aclosing(self._forced(self.use)) as forced:
-                async for deltas in forced:
-                    yield deltas
 
     async def _custom_inputs(self, bursts: AsyncGenerator[list[Delta]]) -> AsyncGenerator[list[Delta]]:
         """Calls to custom tools are held until they are whole: what the model wrote as JSON is their `input`."""
@@ -86,29 +64,34 @@ class Caller:
                 out.append(replace(delta, calls=tuple(passed)))
             yield out
 
-    async def _told_in_words(self) -> AsyncGenerator[list[Delta]]:
-        reader = CallReader(self.use.tools)
-        held: list[Any] = []
-        calls: list[Call] = []
-        async with aclosing(self._answered(self.body)) as bursts:
-            async for burst in bursts:
+    async def _free(self) -> AsyncGenerator[list[Delta]]:
+        """The model may call or not. What the engine recognised as calls is passed on; its text is searched for others."""
+        body = dict(self.body)
+        if self.prompt.tokens is None and self.prompt.tools:
+            body |= {"tool_choice": "auto", "parallel_tool_calls": self.use.parallel}
+        reader, held, called, finish = CallReader(self.use.tools), list[Any](), False, "stop"
+        async with aclosing(engine.answered(self.lease.client, self.prompt, body, self.choice, self.tally)) as bursts:
+            async for burst in self._custom_inputs(bursts):
+                out = []
                 for delta in burst:
+                    called, finish = called or bool(delta.calls), delta.finish or finish
                     held += delta.logprobs
                     prose = reader.feed(delta.content)
-                    if not delta.finish:
-                        if prose or delta.reasoning:
-                            yield [replace(delta, content=prose, logprobs=tuple(held))]
-                            held = []
-                        continue
-                    rest, calls = reader.end()
-                    if not calls:
-                        yield [replace(delta, content=prose + rest, logprobs=tuple(held))]
-                    elif prose + rest:
-                        yield [Delta(self.choice, prose + rest)]
-        if calls:
-            async with aclosing(self._checked(calls if self.use.parallel else calls[:1])) as checked:
-                async for deltas in checked:
-                    yield deltas
+                    if prose or delta.calls or delta.reasoning:
+                        out.append(replace(delta, content=prose, logprobs=tuple(held) if prose else (), finish=None))
+                        held = [] if prose else held
+                if out:
+                    yield out
+        rest, calls = reader.end()
+        if called or not calls:
+            finish = CALLED if called and finish == "stop" else finish
+            yield [Delta(self.choice, rest, logprobs=tuple(held) if rest else (), finish=finish)]
+            return
+        if rest:
+            yield [Delta(self.choice, rest)]
+        async with aclosing(self._checked(calls if self.use.parallel else calls[:1])) as checked:
+            async for deltas in checked:
+                yield deltas
 
     async def _checked(self, calls: Sequence[Call]) -> AsyncGenerator[list[Delta]]:
         """The calls that a text contained. Arguments that break the tool's schema are written once more, held to it."""
@@ -128,7 +111,7 @@ class Caller:
         # A stop sequence could only cut the call in the middle.
         body = {name: value for name, value in self.body.items() if name not in _NOT_FORCED}
         prompt = replace(self.prompt, tools=[])
-        if use is not self.use or self.prompt.tools:
+        if use is not self.use:
             # The model was told of its tools in other words than those that make it write the bare call.
             prompt = replace(prompt, messages=with_system(prompt.messages, instructions(use)))
         body |= {**prompt.fields, "json_schema": use.schema()}
@@ -144,7 +127,8 @@ class Caller:
                 begun = begun or bool(more)
                 if finish == "stop":
                     self._check(use, reader)
-                yield [Delta(self.choice, calls=calls, finish=CALLED if finish == "stop" else finish)]
+                if calls or finish:
+                    yield [Delta(self.choice, calls=calls, finish=CALLED if finish == "stop" else finish)]
 
     def _check(self, use: ToolUse, reader: ForcedCall) -> None:
         tool = use.tools.get(reader.name or "")
@@ -152,9 +136,6 @@ class Caller:
             raise EngineFailed("The model did not make the tool call that was required. Try again.", code="tool_call_not_made")
         if tool.strict and (reason := violation(json.loads(reader.arguments), tool.parameters)):
             raise EngineFailed(f"The tool call's arguments do not conform to the schema {reason}. Try again.", code="schema_not_met")
-
-    def _answered(self, body: dict[str, Any]) -> AsyncGenerator[list[Delta]]:
-        return engine.answered(self.lease.client, self.prompt, body, self.choice, self.tally)
 
 
 def _input(arguments: str) -> str:

@@ -63,20 +63,28 @@ class CallReader:
 
 
 def found_calls(text: str, names: Collection[str]) -> Iterator[Call]:
-    """The calls of a text that consists of them."""
-    decoder = json.JSONDecoder()
+    """The calls of a text that begins with them."""
     if CALL in text:
         parts = [part.partition(CALL_END)[0] for part in text.split(CALL)[1:]]
     else:
         parts = [re.sub(r"^\s*```(?:json)?|```\s*$", "", text)]
     for part in parts:
+        for value in _values(part):
+            for one in value if isinstance(value, list) else [value]:
+                if call := _call(one, names):
+                    yield call
+
+
+def _values(text: str) -> Iterator[Any]:
+    """The JSON values at the beginning of a text."""
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        at += len(text[at:]) - len(text[at:].lstrip(" \n\r\t,;"))
         try:
-            value, _ = decoder.raw_decode(part.strip())
+            value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            continue
-        for one in value if isinstance(value, list) else [value]:
-            if call := _call(one, names):
-                yield call
+            return
+        yield value
 
 
 def _call(value: Any, names: Collection[str]) -> Call | None:

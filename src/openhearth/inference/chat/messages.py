@@ -38,7 +38,7 @@ def conversation(messages: list[Message], tools: ToolUse | None, template: Mappi
     check_order(messages)
     native = template.get("supports_tools", False)
     plain = [_plain(message, f"messages[{number}]", native=native) for number, message in enumerate(messages)]
-    if tools is not None and tools.mode != "none" and not native:
+    if tools is not None and (tools.mode == "required" or (tools.mode == "auto" and not native)):
         plain = with_system(plain, instructions(tools))
     return plain if template.get("supports_system_role", True) else _without_system(plain)
 

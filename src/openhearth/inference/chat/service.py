@@ -148,7 +148,7 @@ class Chat:
         plan, properties = work.plan, work.lease.properties
         template = properties.template_capabilities
         told = messages.conversation(work.request.messages, plan.tools, template)
-        tools = list(plan.tools.tools.values()) if plan.tools and plan.tools.mode != "none" and template.get("supports_tools") else []
+        tools = list(plan.tools.tools.values()) if plan.tools and plan.tools.mode == "auto" and template.get("supports_tools") else []
         options: dict[str, Any] = {}
         if plan.reasoning_effort is not None and "reasoning" in properties.capabilities:
             thinks = plan.reasoning_effort != "none"
