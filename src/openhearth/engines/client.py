@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from openhearth.engines import failures
-from openhearth.errors import EngineFailed, EngineTimeout
+from openhearth.errors import EngineFailed, EngineTimeout, OpenHearthError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -21,6 +21,7 @@ LARGEST_EVENT = 64 * 2**20
 READ_SIZE = 2**18
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
+ERROR_EVENTS = (b'{"error"', b'{"object":"error"', b'{"object": "error"')
 
 
 class HttpClient:
@@ -55,19 +56,13 @@ class HttpClient:
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
         async with self._request("POST", path, body) as response:
-            rest = last = b""
+            events = EventReader()
             while piece := await response.content.readany():
-                *events, rest = (rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-                if len(rest) > LARGEST_EVENT:
-                    raise EngineFailed("The engine sent an event without end.")
-                payloads, done = _payloads(events)
-                if payloads:
-                    last = payloads[-1]
+                if payloads := events.feed(piece):
                     yield payloads
-                if done:
+                if events.done:
                     return
-            if LAST_NATIVE_EVENT not in last:
-                raise EngineFailed("The engine broke off its answer.")
+            events.end()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -91,8 +86,7 @@ class HttpClient:
                 raise EngineFailed("The engine can't be reached: no connection in time.") from None
             raise EngineTimeout(f"The engine sent nothing for {self._stall_timeout_s:g} seconds.") from None
         except aiohttp.ClientConnectorError as error:
-            reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
-            raise EngineFailed(f"The engine can't be reached: {reason}.") from None
+            raise EngineFailed(f"The engine can't be reached: {unreachable(error)}.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(f"The connection to the engine broke ({type(error).__name__}).") from None
 
@@ -112,18 +106,52 @@ class HttpClient:
         return self._session
 
 
-def _payloads(events: list[bytes]) -> tuple[list[bytes], bool]:
-    """The `data:` of whole events, and whether `[DONE]` was among them. Raises the error of an error event."""
-    payloads: list[bytes] = []
-    for event in events:
-        payload = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data(event)
-        if payload == b"[DONE]":
-            return payloads, True
-        if payload.startswith(b'{"error"'):
-            raise failures.of_event(payload)
-        if payload:
-            payloads.append(payload)
-    return payloads, False
+def unreachable(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, without the address."""
+    import aiohttp
+
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)):
+        return "its certificate is not trusted, or it doesn't speak TLS"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not known"
+    number = error.os_error.errno
+    return os.strerror(number).lower() if number and number > 0 else "no connection"
+
+
+class EventReader:
+    """Takes a stream's bytes as they come, gives the `data:` payloads of the events that are whole."""
+
+    def __init__(self, error: Callable[[bytes], OpenHearthError] = failures.of_event, *, largest: int = LARGEST_EVENT) -> None:
+        self._error = error
+        self._largest = largest
+        self._rest = self._last = b""
+        self.done = False
+        """Whether `[DONE]` came; nothing after it counts."""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The payloads that are ready. Raises the error of an error event, and EngineFailed for an event that is too large."""
+        *events, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+        if len(self._rest) > self._largest:
+            raise EngineFailed("The engine sent an event without end.")
+        payloads: list[bytes] = []
+        for event in events:
+            payload = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data(event)
+            if payload == b"[DONE]":
+                self.done = True
+                break
+            if payload.startswith(ERROR_EVENTS):
+                raise self._error(payload)
+            if payload:
+                payloads.append(payload)
+        if payloads:
+            self._last = payloads[-1]
+        return payloads
+
+    def end(self) -> None:
+        """The connection ended. Raises EngineFailed if the answer didn't."""
+        self.feed(b"\n\n")
+        if not self.done and LAST_NATIVE_EVENT not in self._last:
+            raise EngineFailed("The engine broke off its answer.")
 
 
 def _data(event: bytes) -> bytes:
