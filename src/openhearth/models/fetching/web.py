@@ -81,6 +81,8 @@ class Web:
             raise Interrupted(f"{shown(url)} broke off.") from None
         except aiohttp.InvalidURL:
             raise DownloadFailed(f"{shown(url)} is not a URL.") from None
+        except aiohttp.ClientResponseError:
+            raise Interrupted(f"{shown(url)} doesn't speak HTTP, or sends more bytes than it has said.") from None
         except aiohttp.ClientSSLError as error:
             raise DownloadFailed(f"{shown(url)}: no trusted connection ({type(error).__name__}).") from None
         except aiohttp.ClientError as error:

@@ -1,0 +1,81 @@
+"""Servers and watchers for the tests of fetching."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from openhearth.models.fetching.download import Patience
+from tests.support.registry import FileServer, Hub, file_server, hub
+
+QUICK = Patience(attempts=4, stall_s=1.0, first_wait_s=0.01, longest_wait_s=0.05)
+
+
+class Watch:
+    """Keeps everything that a Progress is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, int | None]] = []
+
+    def begin(self, name: str, total: int | None) -> None:
+        self.told.append(("begin", name, total))
+
+    def advance(self, name: str, done: int) -> None:
+        self.told.append(("advance", name, done))
+
+    def end(self, name: str) -> None:
+        self.told.append(("end", name, None))
+
+    @property
+    def advances(self) -> list[int]:
+        return [done for what, _, done in self.told if what == "advance" and done is not None]
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def patience() -> Patience:
+    return QUICK
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FileServer]:
+    async with file_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[FileServer]:
+    """A second origin."""
+    async with file_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def model_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Hub]:
+    """The hub that huggingface_hub is pointed to, with no token anywhere."""
+    import huggingface_hub.constants
+
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    async with hub() as running:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", running.url)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> None:
+    """No configuration of this machine's user gets in; the real tests use it as it is."""
+    if request.node.get_closest_marker("real"):
+        return
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "NETRC", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
