@@ -18,6 +18,7 @@ from openhearth.engines.fake import FakeLauncher
 from openhearth.engines.llama import LlamaLauncher
 from openhearth.engines.machine import engine_defaults, memory_budget
 from openhearth.engines.pool import Pool
+from openhearth.engines.upstream import UpstreamLauncher
 from openhearth.inference import edits, listing
 from openhearth.inference.chat import routes as chat
 from openhearth.inference.completions import routes as completions
@@ -82,6 +83,7 @@ def launchers(settings: Settings) -> dict[EngineKind, Launcher]:
     return {
         "llama": LlamaLauncher(sockets, engine_defaults(engines), **timeouts),
         "fake": FakeLauncher(sockets, slots=engines.slots, **timeouts),
+        "upstream": UpstreamLauncher(),
     }
 
 

@@ -159,7 +159,7 @@ class Pool:
 
     async def suspect(self, engine: Engine) -> None:
         """A request failed in it. If its process is ending, wait for that, so that nobody is given slots of a dying one."""
-        if engine.watching is not None:
+        if engine.watching is not None and engine.spec.kind != "upstream":
             await asyncio.wait({engine.watching}, timeout=DYING_S)
 
     def hung(self, engine: Engine, client: EngineClient) -> None:
