@@ -21,6 +21,7 @@ LARGEST_EVENT = 64 * 2**20
 READ_SIZE = 2**18
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
+STOPPED = "The engine was stopped."
 ERROR_EVENTS = (b'{"error"', b'{"object":"error"', b'{"object": "error"')
 
 
@@ -89,6 +90,11 @@ class HttpClient:
             raise EngineFailed(f"The engine can't be reached: {unreachable(error)}.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(f"The connection to the engine broke ({type(error).__name__}).") from None
+        except RuntimeError:
+            # What aiohttp raises when its session was closed between two reads.
+            if self._session and self._session.closed:
+                raise EngineFailed(STOPPED) from None
+            raise
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openhearth.engines.client import READ_SIZE, EventReader, unreachable
+from openhearth.engines.client import READ_SIZE, STOPPED, EventReader, unreachable
 from openhearth.engines.upstream import refusals
 from openhearth.engines.upstream.address import Address
 from openhearth.engines.upstream.circuit import Circuit
@@ -74,20 +74,14 @@ class UpstreamClient:
 
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
-        import aiohttp
-
         async with await self._answer("POST", path, body, streams=True) as response:
             events = EventReader(lambda payload: refusals.of_event(self._address, payload), largest=LARGEST_EVENT)
-            try:
+            with self._reading():
                 if response.content_type == "application/json":
                     raise await self._not_a_stream(response)
                 while not events.done and (piece := await response.content.readany()):
                     if payloads := events.feed(piece):
                         yield payloads
-            except TimeoutError:
-                raise self._late() from None
-            except (aiohttp.ClientError, OSError):
-                raise EngineFailed(f"The connection to the upstream server {self._address.shown} broke.") from None
             if events.done:
                 await _settle(response)
             else:
@@ -99,18 +93,29 @@ class UpstreamClient:
             await self._session.close()
 
     async def _whole(self, method: str, path: str, body: bytes | None) -> bytes:
-        import aiohttp
-
         async with await self._answer(method, path, body) as response:
-            try:
+            with self._reading():
                 reply = await _read(response, LARGEST_REPLY)
-            except TimeoutError:
-                raise self._late() from None
-            except (aiohttp.ClientError, OSError):
-                raise EngineFailed(f"The upstream server {self._address.shown} broke off its answer.") from None
         if len(reply) > LARGEST_REPLY:
             raise EngineFailed(f"The upstream server {self._address.shown} sent more than {LARGEST_REPLY >> 20} MiB.")
         return reply
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Around the reading of a reply that has begun."""
+        import aiohttp
+
+        try:
+            yield
+        except TimeoutError:
+            raise self._late() from None
+        except (aiohttp.ClientError, OSError):
+            raise EngineFailed(f"The upstream server {self._address.shown} broke off its answer.") from None
+        except RuntimeError:
+            # What aiohttp raises when its session was closed between two reads.
+            if self._session and self._session.closed:
+                raise EngineFailed(STOPPED) from None
+            raise
 
     async def _answer(self, method: str, path: str, body: bytes | None, *, streams: bool = False) -> aiohttp.ClientResponse:
         """The beginning of a good reply, after as many tries as it takes or patience allows."""
@@ -209,7 +214,7 @@ class UpstreamClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is not None and self._session.closed:
-            raise EngineFailed("The engine was stopped.")
+            raise EngineFailed(STOPPED)
         if self._session is None:
             import aiohttp
 

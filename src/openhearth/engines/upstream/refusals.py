@@ -116,9 +116,11 @@ def _until(date: str) -> float:
 
 
 def _limited(server: str, told: Told, wait_s: float | None) -> RateLimited:
-    return RateLimited(
-        f"{server} takes no more for now: {_because(told)}", retry_after_s=DEFAULT_RETRY_AFTER_S if wait_s is None else wait_s
-    )
+    wait_s = DEFAULT_RETRY_AFTER_S if wait_s is None else wait_s
+    error = RateLimited(f"{server} takes no more for now: {_because(told)}", retry_after_s=wait_s)
+    if told.code == NO_CREDIT:
+        error.code = NO_CREDIT
+    return error
 
 
 def _busy(message: str, wait_s: float | None) -> EngineUnavailable:
