@@ -14,6 +14,7 @@ from openhearth import health
 from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.engines.contract import EngineKind, Launcher
+from openhearth.engines.embedding import EmbeddingLauncher
 from openhearth.engines.fake import FakeLauncher
 from openhearth.engines.llama import LlamaLauncher
 from openhearth.engines.machine import engine_defaults, memory_budget
@@ -78,10 +79,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 def launchers(settings: Settings) -> dict[EngineKind, Launcher]:
     """One launcher for each kind of engine."""
-    engines, sockets = settings.engines, settings.sockets_dir
+    engines, sockets, defaults = settings.engines, settings.sockets_dir, engine_defaults(settings.engines)
     timeouts = {"start_timeout_s": engines.start_timeout_s, "stall_timeout_s": engines.stall_timeout_s}
     return {
-        "llama": LlamaLauncher(sockets, engine_defaults(engines), **timeouts),
+        "llama": LlamaLauncher(sockets, defaults, **timeouts),
+        "embedding": EmbeddingLauncher(sockets, threads=defaults.threads, **timeouts),
         "fake": FakeLauncher(sockets, slots=engines.slots, **timeouts),
         "upstream": UpstreamLauncher(),
     }

@@ -1,4 +1,7 @@
-"""What every generating engine must do, the fake one and the real one alike."""
+"""What every generating engine must do, the fake one and the real one alike; and what every child process must, embedding ones too.
+
+What engines that embed must do stands in `test_embedding_conformance`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,12 @@ import psutil
 import pytest
 
 from openhearth.engines.contract import EngineSpec
+from openhearth.engines.embedding import EmbeddingLauncher
 from openhearth.engines.fake import FakeLauncher
 from openhearth.engines.llama import Defaults, LlamaLauncher
 from openhearth.engines.running import RunningChild
 from openhearth.errors import ContextLengthExceeded, EngineFailed, EngineTimeout, InvalidRequest
+from tests.support import tiny_bert
 
 CONTEXT = 1024
 
@@ -31,7 +36,18 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     assert list(tmp_path.glob("*.sock")) == []
 
 
+@pytest.fixture(params=["fake", "embedding", pytest.param("llama", marks=pytest.mark.real)])
+async def process(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningChild]:
+    running = await start(request.param, tmp_path)
+    yield running
+    await running.stop()
+    assert list(tmp_path.glob("*.sock")) == []
+
+
 async def start(kind: str, folder: Path, stall_timeout_s: float = 30) -> RunningChild:
+    if kind == "embedding":
+        tiny = EngineSpec("tiny:1", "embedding", tiny_bert.write(folder / "model"))
+        return await EmbeddingLauncher(folder, threads=1, stall_timeout_s=stall_timeout_s).start(tiny)
     if kind == "fake":
         spec = EngineSpec("fake:chat", "fake", options={"slots": 2, "context": CONTEXT})
         return await FakeLauncher(folder, stall_timeout_s=stall_timeout_s).start(spec)
@@ -154,26 +170,28 @@ async def test_killed_in_mid_stream(engine: RunningChild) -> None:
     assert engine.resident_bytes() == 0
 
 
-async def test_a_hung_process_is_a_timeout(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    engine = await start("fake", tmp_path, stall_timeout_s=0.5)
+@pytest.mark.parametrize("kind", ["fake", "embedding"])
+async def test_a_hung_process_is_a_timeout(kind: str, tmp_path: Path) -> None:
+    engine = await start(kind, tmp_path, stall_timeout_s=0.5)
     psutil.Process(engine.pid).suspend()
     with pytest.raises(EngineTimeout):
-        await events(engine, "/v1/completions", {"prompt": "Hi"})
+        await post(engine, "/tokenize", {"content": "Hi"})
     await asyncio.wait_for(engine.stop(), 10)
     assert not psutil.pid_exists(engine.pid)
 
 
-async def test_the_socket_wants_the_key(engine: RunningChild, tmp_path: Path) -> None:
+async def test_the_socket_wants_the_key(process: RunningChild, tmp_path: Path) -> None:
     from openhearth.engines.client import HttpClient
 
     (socket,) = tmp_path.glob("*.sock")
     stranger = HttpClient(socket=socket, key="wrong")
     with pytest.raises((EngineFailed, InvalidRequest)):
-        await stranger.post("/v1/completions", b'{"prompt": "Hi", "max_tokens": 1}')
+        await stranger.post("/tokenize", b'{"content": "Hi"}')
     await stranger.close()
-    assert psutil.Process(engine.pid).net_connections("tcp") == []
+    assert "tokens" in await post(process, "/tokenize", {"content": "Hi"})
+    assert psutil.Process(process.pid).net_connections("tcp") == []
 
 
-async def test_its_secrets_are_not_in_its_arguments(engine: RunningChild) -> None:
-    shown = " ".join(psutil.Process(engine.pid).cmdline())
-    assert shown.endswith(("openhearth.engines.fake", "openhearth.engines.llama"))
+async def test_its_secrets_are_not_in_its_arguments(process: RunningChild) -> None:
+    shown = " ".join(psutil.Process(process.pid).cmdline())
+    assert shown.endswith(("openhearth.engines.fake", "openhearth.engines.llama", "openhearth.engines.embedding"))

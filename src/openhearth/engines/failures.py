@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from openhearth.errors import ContextLengthExceeded, EngineFailed, EngineUnavailable, InvalidRequest, OpenHearthError
+
+
+_TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*\(current batch size: (\d+)\)")
+"""llama.cpp's 500 for an input to embed that is longer than its batch, which is as long as the context."""
 
 
 class NotReady(EngineUnavailable):
@@ -22,6 +27,8 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> OpenHeart
         return NotReady("The engine is not ready yet. Try again.")
     if 400 <= status < 500 and status not in (401, 403, 404, 405):
         return _refused(error)
+    if too_large := _TOO_LARGE.search(_message(error)):
+        return context_exceeded(int(too_large[1]), int(too_large[2]))
     return EngineFailed(f"The engine answered with status {status}: {_message(error)}")
 
 

@@ -31,7 +31,7 @@ class Defaults(msgspec.Struct, frozen=True):
 
 
 class LlamaLauncher:
-    """Options: `context` (per slot), `slots`, `threads`, `gpu_layers`, `embedding`, `capabilities`."""
+    """Options: `context` (per slot), `slots`, `threads`, `gpu_layers`, `embedding`, `pooling`, `capabilities`."""
 
     def __init__(self, sockets: Path, defaults: Defaults, *, start_timeout_s: float = 120.0, stall_timeout_s: float = 120.0) -> None:
         self._sockets = sockets
@@ -66,6 +66,7 @@ class LlamaLauncher:
             "threads": int(options.get("threads") or self._defaults.threads),
             "gpu_layers": int(options["gpu_layers"] if options.get("gpu_layers") is not None else self._defaults.gpu_layers),
             "embedding": bool(options.get("embedding")),
+            "pooling": options.get("pooling"),
         }
 
 
@@ -121,7 +122,10 @@ def _parameters(p: Any, config: Mapping[str, Any]) -> Any:
     p.verbosity = -1
     if config["embedding"]:
         p.embedding = True
-        p.n_ubatch = p.n_batch
+        if config["pooling"]:
+            p.pooling_type = type(p.pooling_type)[f"LLAMA_POOLING_TYPE_{config['pooling'].upper()}"]
+        # An input is embedded in one piece, so one of the whole context must fit.
+        p.n_batch = p.n_ubatch = config["context"] // config["slots"]
     return p
 
 

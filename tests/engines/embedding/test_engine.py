@@ -164,9 +164,3 @@ async def test_killed_in_mid_request(tmp_path: Path) -> None:
             await asked
         await asyncio.wait_for(engine.exited(), 2)
         assert not engine.alive
-
-
-async def test_it_opens_no_port_and_shows_no_secret(engine: RunningChild) -> None:
-    process = psutil.Process(engine.pid)
-    assert process.net_connections("tcp") == []
-    assert process.cmdline()[-2:] == ["-m", "openhearth.engines.embedding"]
