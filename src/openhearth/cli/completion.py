@@ -14,6 +14,13 @@ SHELLS = ("bash", "zsh", "fish")
 
 def installed_models(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of the installed models that begin so."""
+    from contextlib import suppress
+
+    with suppress(Exception):
+        from openhearth.models.library import Library
+        from openhearth.settings import load
+
+        return [name for name in Library(load().models_dir).all() if name.startswith(incomplete)]
     return []
 
 

@@ -85,7 +85,6 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _pull_missing(settings: Settings) -> None:
-    return
     from openhearth.cli.progress import Bars
     from openhearth.models.pull import ensure
 

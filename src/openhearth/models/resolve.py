@@ -1,23 +1,34 @@
-"""A name -> what to run. Downloads nothing."""
+"""A name -> what to run. Downloads nothing, loads nothing.
+
+Looked for in this order: the owner's configured models, pulled ones, upstream servers' (`upstream/model`), aliases.
+"""
 
 from __future__ import annotations
 
-import difflib
+import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from openhearth.engines.contract import Capability, EngineSpec
-from openhearth.errors import ModelNotFound
+from openhearth.engines.machine import memory_budget
+from openhearth.errors import InvalidRequest, ModelNotFound
+from openhearth.models import sizing
+from openhearth.models.aliases import Aliases
+from openhearth.models.catalogue import CatalogueEntry, Task, load
+from openhearth.models.gguf import read_header
+from openhearth.models.library import Library, Manifest
+from openhearth.models.names import nearest
+from openhearth.models.upstreams import Upstreams
 from openhearth.settings import Settings
 
-Task = Literal["chat", "completion", "embedding"]
 _BY_TASK: dict[Task, frozenset[Capability]] = {
-    "chat": frozenset({"chat", "completion", "tokenize", "infill"}),
+    "chat": frozenset({"chat", "completion", "tokenize"}),
     "completion": frozenset({"completion", "tokenize"}),
     "embedding": frozenset({"embedding"}),
 }
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,7 @@ class ResolvedModel:
     spec: EngineSpec
     task: Task
     context: int | None
+    """Tokens that it was trained on."""
     capabilities: frozenset[Capability]
     created: int
     owned_by: str
@@ -40,31 +52,102 @@ class Models:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._created = int(time.time())
-        self._known = {str(entry["name"]): self._configured(entry) for entry in settings.models}
-
-    def _configured(self, entry: dict[str, Any]) -> ResolvedModel:
-        task: Task = entry.get("task", "chat")
-        spec = EngineSpec(entry["name"], entry["engine"], Path(entry["path"]) if "path" in entry else None, {"task": task, **entry.get("options", {})})
-        return ResolvedModel(spec.id, spec, task, entry.get("context"), _BY_TASK[task], self._created, "openhearth", entry.get("licence"))
+        self._budget = memory_budget(settings.engines)
+        self._catalogue = load(settings.models)
+        self._configured = {entry.name: self._here(entry) for entry in self._catalogue.here}
+        self._library = Library(settings.models_dir)
+        self._pulled: dict[str, tuple[Manifest, ResolvedModel]] = {}
+        self._upstreams = Upstreams(settings.upstreams)
+        self._aliases = Aliases(
+            settings.data_dir, settings.aliases, default_model=settings.default_model, embedding_model=settings.embedding_model
+        )
 
     async def resolve(self, name: str) -> ResolvedModel:
-        """Ids and aliases. Raises ModelNotFound with the nearest names."""
-        if found := self._known.get(name):
+        """Ids and aliases. Raises ModelNotFound with what may have been meant, and how to get it."""
+        if found := self._find(name):
             return found
-        if name.startswith(("gpt-", "text-", "davinci", "code-", "o1", "o3", "o4")):
-            target = self._settings.embedding_model if "embedding" in name else self._settings.default_model
-            if found := self._known.get(target):
-                return found
-        near = difflib.get_close_matches(name, self._known, 3)
-        raise ModelNotFound(f"The model '{name}' does not exist. Did you mean {near}?", param="model")
+        target = None if name in self._catalogue.entries else self._aliases.target(name)
+        if target is not None and (found := self._find(target)):
+            return found
+        raise self._unknown(name, target)
 
     async def list(self) -> list[ResolvedModel]:
-        """All of them."""
-        return list(self._known.values())
+        """All that can be asked, upstream servers' too, as far as they answer."""
+        own = [*self._configured.values(), *(self._of_manifest(manifest) for manifest in self._library.all().values())]
+        return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
 
     async def remove(self, name: str) -> str:
-        """Not for configured models."""
-        raise ModelNotFound(f"'{name}' was not pulled.", param="model")
+        """Delete a pulled model's files. Raises InvalidRequest for one that the settings name, ModelNotFound."""
+        if name in self._configured:
+            raise InvalidRequest(f"'{name}' stands in the settings; take it out there.", param="model")
+        return (await asyncio.to_thread(self._library.remove, name)).id
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close connections to upstream servers."""
+        await self._upstreams.close()
+
+    def _find(self, name: str) -> ResolvedModel | None:
+        if found := self._configured.get(name):
+            return found
+        if manifest := self._library.all().get(name):
+            return self._of_manifest(manifest)
+        if upstream := self._upstreams.find(name):
+            return self._of_upstream(*upstream)
+        return None
+
+    def _unknown(self, name: str, target: str | None) -> ModelNotFound:
+        shown = name[:_LONGEST_SHOWN]
+        wanted = target or name
+        if wanted in self._catalogue.entries:
+            means = f"'{shown}' means '{wanted}', which" if target else f"'{shown}'"
+            return ModelNotFound(f"{means} is not pulled yet. On the server: openhearth pull {wanted}", param="model")
+        if target:
+            return ModelNotFound(f"'{shown}' is an alias of '{target}', which is not here. Change the alias, or pull it.", param="model")
+        known = [*self._configured, *self._library.all(), *self._catalogue.entries, *self._aliases.names()]
+        return ModelNotFound(
+            f"The model '{shown}' does not exist.{nearest(shown, known)} GET /v1/models lists those that are here.", param="model"
+        )
+
+    def _here(self, entry: CatalogueEntry) -> ResolvedModel:
+        path = Path(entry.path).expanduser() if entry.path else None
+        options: dict[str, Any] = {"task": entry.task, **entry.options}
+        capabilities = _BY_TASK[entry.task] | set(entry.capabilities)
+        context, memory = entry.context, 0
+        if entry.engine == "fake" and entry.task != "embedding":
+            capabilities = capabilities | {"infill", "tools"} if not entry.capabilities else capabilities
+        if entry.engine == "llama" and path is not None:
+            header = read_header(path)
+            context = header.context or context
+            options.setdefault("context", sizing.context(context, header.cache_bytes_per_token, self._settings.engines, self._budget))
+            capabilities |= {"infill"} if header.fills_in else set()
+            memory = sizing.generating(path.stat().st_size, header.cache_bytes_per_token, options["context"], self._settings.engines.slots)
+        if entry.capabilities or entry.engine == "llama":
+            options["capabilities"] = sorted(capabilities)
+        spec = EngineSpec(entry.name, entry.engine, path, options, memory)
+        return ResolvedModel(spec.id, spec, entry.task, context, capabilities, self._created, entry.publisher, entry.licence)
+
+    def _of_manifest(self, manifest: Manifest) -> ResolvedModel:
+        """Kept as it was made, so that the pool sees the same spec each time."""
+        known = self._pulled.get(manifest.id)
+        if known is None or known[0] is not manifest:
+            known = self._pulled[manifest.id] = (manifest, self._made(manifest))
+        return known[1]
+
+    def _made(self, manifest: Manifest) -> ResolvedModel:
+        engines = self._settings.engines
+        capabilities = _BY_TASK[manifest.task] | set(manifest.capabilities)
+        options: dict[str, Any] = {**manifest.options, "capabilities": sorted(capabilities)}
+        path = self._library.main_file(manifest)
+        if manifest.engine == "llama":
+            context = sizing.context(manifest.context, manifest.cache_bytes_per_token, engines, self._budget)
+            options.setdefault("context", context)
+            memory = sizing.generating(manifest.size, manifest.cache_bytes_per_token, context, engines.slots)
+        else:
+            path, memory = path.parent, sizing.embedding(manifest.size)
+        spec = EngineSpec(manifest.id, manifest.engine, path, options, memory)
+        return ResolvedModel(
+            manifest.id, spec, manifest.task, manifest.context, capabilities, manifest.pulled_at, manifest.publisher, manifest.licence
+        )
+
+    def _of_upstream(self, model_id: str, spec: EngineSpec, task: Task, owner: str) -> ResolvedModel:
+        return ResolvedModel(model_id, spec, task, None, _BY_TASK[task], self._created, owner, None)

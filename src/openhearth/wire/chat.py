@@ -23,26 +23,26 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A part of a request: an unknown field is an error."""
 
 
-class TextPart(_Strict, tag_field="type", tag="text"):
+class TextPart(_Strict, frozen=True, tag_field="type", tag="text"):
     text: str
     prompt_cache_breakpoint: Any = None
 
 
-class RefusalPart(_Strict, tag_field="type", tag="refusal"):
+class RefusalPart(_Strict, frozen=True, tag_field="type", tag="refusal"):
     refusal: str
 
 
-class ImagePart(_Strict, tag_field="type", tag="image_url"):
+class ImagePart(_Strict, frozen=True, tag_field="type", tag="image_url"):
     image_url: Any
     prompt_cache_breakpoint: Any = None
 
 
-class AudioPart(_Strict, tag_field="type", tag="input_audio"):
+class AudioPart(_Strict, frozen=True, tag_field="type", tag="input_audio"):
     input_audio: Any
     prompt_cache_breakpoint: Any = None
 
 
-class FilePart(_Strict, tag_field="type", tag="file"):
+class FilePart(_Strict, frozen=True, tag_field="type", tag="file"):
     file: Any
     prompt_cache_breakpoint: Any = None
 
@@ -51,47 +51,47 @@ Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 Content = str | list[Part]
 
 
-class FunctionCall(_Strict):
+class FunctionCall(_Strict, frozen=True):
     """`arguments` is JSON as the model wrote it."""
 
     name: str
     arguments: str
 
 
-class CustomCall(_Strict):
+class CustomCall(_Strict, frozen=True):
     name: str
     input: str
 
 
-class FunctionToolCall(_Strict, tag_field="type", tag="function"):
+class FunctionToolCall(_Strict, frozen=True, tag_field="type", tag="function"):
     id: str
     function: FunctionCall
     index: int | None = None
     """Clients send back what they streamed."""
 
 
-class CustomToolCall(_Strict, tag_field="type", tag="custom"):
+class CustomToolCall(_Strict, frozen=True, tag_field="type", tag="custom"):
     id: str
     custom: CustomCall
     index: int | None = None
 
 
-class DeveloperMessage(_Strict, tag_field="role", tag="developer"):
+class DeveloperMessage(_Strict, frozen=True, tag_field="role", tag="developer"):
     content: Content
     name: str | None = None
 
 
-class SystemMessage(_Strict, tag_field="role", tag="system"):
+class SystemMessage(_Strict, frozen=True, tag_field="role", tag="system"):
     content: Content
     name: str | None = None
 
 
-class UserMessage(_Strict, tag_field="role", tag="user"):
+class UserMessage(_Strict, frozen=True, tag_field="role", tag="user"):
     content: Content
     name: str | None = None
 
 
-class AssistantMessage(_Strict, tag_field="role", tag="assistant"):
+class AssistantMessage(_Strict, frozen=True, tag_field="role", tag="assistant"):
     """Takes back everything that a reply's message has, so that clients can append it as it is."""
 
     content: Content | None = None
@@ -104,13 +104,13 @@ class AssistantMessage(_Strict, tag_field="role", tag="assistant"):
     reasoning_content: str | None = None
 
 
-class ToolMessage(_Strict, tag_field="role", tag="tool"):
+class ToolMessage(_Strict, frozen=True, tag_field="role", tag="tool"):
     content: Content
     tool_call_id: str
     name: str | None = None
 
 
-class FunctionMessage(_Strict, tag_field="role", tag="function"):
+class FunctionMessage(_Strict, frozen=True, tag_field="role", tag="function"):
     name: str
     content: str | None = None
 
@@ -118,7 +118,7 @@ class FunctionMessage(_Strict, tag_field="role", tag="function"):
 Message = DeveloperMessage | SystemMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
-class Function(_Strict):
+class Function(_Strict, frozen=True):
     """A function that the model may call. `parameters` is a JSON schema; left out, it takes none."""
 
     name: FunctionName
@@ -127,15 +127,15 @@ class Function(_Strict):
     strict: bool | None = None
 
 
-class TextFormat(_Strict, tag_field="type", tag="text"):
+class TextFormat(_Strict, frozen=True, tag_field="type", tag="text"):
     """Free text as a custom tool's input."""
 
 
-class GrammarFormat(_Strict, tag_field="type", tag="grammar"):
+class GrammarFormat(_Strict, frozen=True, tag_field="type", tag="grammar"):
     grammar: Any
 
 
-class Custom(_Strict):
+class Custom(_Strict, frozen=True):
     """A tool that takes any text."""
 
     name: FunctionName
@@ -143,44 +143,44 @@ class Custom(_Strict):
     format: TextFormat | GrammarFormat | None = None
 
 
-class FunctionTool(_Strict, tag_field="type", tag="function"):
+class FunctionTool(_Strict, frozen=True, tag_field="type", tag="function"):
     function: Function
 
 
-class CustomTool(_Strict, tag_field="type", tag="custom"):
+class CustomTool(_Strict, frozen=True, tag_field="type", tag="custom"):
     custom: Custom
 
 
-class Named(_Strict):
+class Named(_Strict, frozen=True):
     name: str
 
 
-class NamedFunction(_Strict, tag_field="type", tag="function"):
+class NamedFunction(_Strict, frozen=True, tag_field="type", tag="function"):
     function: Named
 
 
-class NamedCustom(_Strict, tag_field="type", tag="custom"):
+class NamedCustom(_Strict, frozen=True, tag_field="type", tag="custom"):
     custom: Named
 
 
-class AllowedTools(_Strict):
+class AllowedTools(_Strict, frozen=True):
     mode: Literal["auto", "required"]
     tools: Annotated[list[NamedFunction | NamedCustom], Meta(min_length=1, max_length=MAX_TOOLS)]
 
 
-class AllowedToolsChoice(_Strict, tag_field="type", tag="allowed_tools"):
+class AllowedToolsChoice(_Strict, frozen=True, tag_field="type", tag="allowed_tools"):
     allowed_tools: AllowedTools
 
 
-class TextResponse(_Strict, tag_field="type", tag="text"):
+class TextResponse(_Strict, frozen=True, tag_field="type", tag="text"):
     """Prose."""
 
 
-class JsonObjectResponse(_Strict, tag_field="type", tag="json_object"):
+class JsonObjectResponse(_Strict, frozen=True, tag_field="type", tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchema(_Strict):
+class JsonSchema(_Strict, frozen=True):
     """What the reply must conform to; `schema` left out means any JSON."""
 
     name: FunctionName
@@ -189,17 +189,17 @@ class JsonSchema(_Strict):
     strict: bool | None = None
 
 
-class JsonSchemaResponse(_Strict, tag_field="type", tag="json_schema"):
+class JsonSchemaResponse(_Strict, frozen=True, tag_field="type", tag="json_schema"):
     json_schema: JsonSchema
 
 
-class Prediction(_Strict, tag_field="type", tag="content"):
+class Prediction(_Strict, frozen=True, tag_field="type", tag="content"):
     """Text that the reply is expected to repeat."""
 
     content: str | list[TextPart]
 
 
-class ChatRequest(_Strict):
+class ChatRequest(_Strict, frozen=True):
     """What a client may send. None means the same as absent."""
 
     messages: Annotated[list[Message], Meta(min_length=1)]

@@ -66,4 +66,6 @@ class Tally:
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0, min(self.reasoning_tokens, self.completion_tokens))
+        return Usage(
+            self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0, min(self.reasoning_tokens, self.completion_tokens)
+        )

@@ -97,7 +97,9 @@ def _call(call: EngineToolCall) -> CallDelta:
 
 def logprobs(tokens: Iterable[EngineToken]) -> tuple[TokenLogprob, ...]:
     """The engine's tokens in OpenAI's words."""
-    return tuple(TokenLogprob(t.token, t.logprob, _bytes(t), [TopLogprob(o.token, o.logprob, _bytes(o)) for o in t.top_logprobs]) for t in tokens)
+    return tuple(
+        TokenLogprob(t.token, t.logprob, _bytes(t), [TopLogprob(o.token, o.logprob, _bytes(o)) for o in t.top_logprobs]) for t in tokens
+    )
 
 
 def _bytes(token: EngineToken | EngineTop) -> list[int]:

@@ -49,7 +49,9 @@ class Head:
     fingerprint: str
 
     def completion(self, choices: list[ChatChoice], usage: Usage, metadata: dict[str, str] | UnsetType = UNSET) -> ChatCompletion:
-        return ChatCompletion(self.id, self.created, self.model, choices, as_usage(usage), self.fingerprint, SERVICE_TIER, metadata=metadata)
+        return ChatCompletion(
+            self.id, self.created, self.model, choices, as_usage(usage), self.fingerprint, SERVICE_TIER, metadata=metadata
+        )
 
     def chunk(self, choices: list[ChunkChoice], usage: ChatUsage | UnsetType | None) -> bytes:
         return msgspec.json.encode(ChatChunk(self.id, self.created, self.model, self.fingerprint, SERVICE_TIER, choices, usage=usage))

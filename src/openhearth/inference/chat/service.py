@@ -8,8 +8,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from openhearth.accounts.keys import Principal
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest, UnsupportedParameter
@@ -155,9 +153,7 @@ class Chat:
             options["chat_template_kwargs"] = {"reasoning_effort": plan.reasoning_effort, "enable_thinking": thinks}
         scored = plan.logprobs is not None and plan.format is None and (plan.tools is None or plan.tools.mode == "none")
         prompts = Prompts(work.lease.client, properties.context)
-        return await prompts.prepare(
-            told, [tool.described() for tool in tools], options, max_tokens=plan.max_tokens, as_tokens=scored
-        )
+        return await prompts.prepare(told, [tool.described() for tool in tools], options, max_tokens=plan.max_tokens, as_tokens=scored)
 
 
 def _folding(wanted: Plan) -> Folding:
@@ -173,5 +169,3 @@ def _check_model(model: ResolvedModel, wanted: Plan) -> None:
             f"'{model.id}' does not reason before it answers. Leave 'reasoning_effort' out, or use a model that does.",
             param="reasoning_effort",
         )
-
-
