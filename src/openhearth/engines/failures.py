@@ -10,7 +10,6 @@ import msgspec
 
 from openhearth.errors import ContextLengthExceeded, EngineFailed, EngineUnavailable, InvalidRequest, OpenHearthError
 
-
 _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*\(current batch size: (\d+)\)")
 """llama.cpp's 500 for an input to embed that is longer than its batch, which is as long as the context."""
 
