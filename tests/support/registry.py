@@ -87,11 +87,12 @@ class FileServer:
 
     async def _send(self, request: web.Request, file: File) -> web.StreamResponse:
         etag = {"ETag": file.etag} if file.etag else {}
-        start, end = _range(request, file)
-        if start >= len(file.body) and request.headers.get("Range") and file.ranges and file.body:
+        asked_range = _range(request, file)
+        start, end = asked_range or (0, len(file.body))
+        if asked_range and start >= len(file.body):
             return web.Response(status=416, headers={"Content-Range": f"bytes */{len(file.body)}"})
         reply = web.StreamResponse(headers={**etag, **file.headers})
-        if (start, end) != (0, len(file.body)):
+        if asked_range:
             reply.set_status(206)
             reply.headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(file.body)}"
         if file.chunked:
@@ -119,11 +120,11 @@ class FileServer:
             request.transport.close()
 
 
-def _range(request: web.Request, file: File) -> tuple[int, int]:
+def _range(request: web.Request, file: File) -> tuple[int, int] | None:
     size = len(file.body)
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
     if not found or not file.ranges or request.headers.get("If-Range", file.etag) != file.etag:
-        return 0, size
+        return None
     if not found[1]:
         return max(0, size - int(found[2])), size
     return int(found[1]), min(size, int(found[2]) + 1 if found[2] else size)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openhearth.models.fetching.download import Patience
+from openhearth.models.fetching.patience import Patience
 from tests.support.registry import FileServer, Hub, file_server, hub
 
 QUICK = Patience(attempts=4, stall_s=1.0, first_wait_s=0.01, longest_wait_s=0.05)
@@ -56,6 +56,14 @@ async def other() -> AsyncIterator[FileServer]:
         yield running
 
 
+def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT does, in a process that has read it already."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+
+
 @pytest.fixture
 async def model_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Hub]:
     """The hub that huggingface_hub is pointed to, with no token anywhere."""
@@ -64,7 +72,7 @@ async def model_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIte
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     async with hub() as running:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", running.url)
+        point_to(running.url, monkeypatch)
         yield running
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching import Artifact, fetch
-from openhearth.models.fetching.download import Patience
+from openhearth.models.fetching.patience import Patience
 from tests.models.fetching.conftest import Watch
 from tests.support.registry import FileServer, raw_server, sha256
 
@@ -170,7 +170,7 @@ async def test_transient_answers_are_tried_again(server: FileServer, tmp_path: P
 
 async def test_a_server_that_stays_broken_is_given_up(server: FileServer, tmp_path: Path, watch: Watch, patience: Patience) -> None:
     server.put("/model.gguf", BODY, statuses=[503] * 20)
-    with pytest.raises(DownloadFailed, match="answered 503. Given up after 4 attempts"):
+    with pytest.raises(DownloadFailed, match=r"answered 503\. Given up after 4 attempts"):
         await fetch(artifact(server), tmp_path, watch, patience=patience)
     assert len(server.asked) == 4
 
@@ -230,6 +230,16 @@ async def test_a_truncated_chunked_body_is_noticed(server: FileServer, tmp_path:
     server.put("/model.gguf", BODY, chunked=True, breaks=[1 << 20])
     assert (await fetch(artifact(server, sha256=None, size=None), tmp_path, watch, patience=patience)).sha256 == sha256(BODY)
     assert len(server.asked) == 2
+
+
+async def test_when_only_the_end_is_missing_nothing_comes_twice(
+    server: FileServer, tmp_path: Path, watch: Watch, patience: Patience
+) -> None:
+    """Everything has arrived, but the process was killed (here: the line broke) before it could know that."""
+    server.put("/model.gguf", BODY, chunked=True, breaks=[len(BODY)])
+    assert (await fetch(artifact(server, sha256=None, size=None), tmp_path, watch, patience=patience)).sha256 == sha256(BODY)
+    assert [asked.range for asked in server.asked] == [None, f"bytes={len(BODY)}-"]
+    assert server.sent == len(BODY)
 
 
 @pytest.mark.parametrize(("claimed", "said"), [(900, "expected were 1000"), (1100, "expected were 1000"), (1000, "broke off")])
@@ -309,7 +319,7 @@ async def test_a_file_of_this_machine(tmp_path: Path, watch: Watch) -> None:
 @pytest.mark.parametrize("what", ["missing", "folder", "/dev/zero"])
 async def test_what_is_no_file_of_this_machine(tmp_path: Path, watch: Watch, what: str) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DownloadFailed, match="is not a file|can't be read"):
+    with pytest.raises(DownloadFailed, match=r"is not a file|can't be read"):
         await fetch(Artifact("model.gguf", ((tmp_path / what).as_uri(),)), tmp_path / "models", watch)
 
 

@@ -12,7 +12,7 @@ import pytest
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching import Artifact, fetch
 from openhearth.models.fetching.credentials import Credentials, taken_out
-from openhearth.models.fetching.download import Patience
+from openhearth.models.fetching.patience import Patience
 from openhearth.models.fetching.web import MOST_REDIRECTS, Web
 from tests.models.fetching.conftest import Watch
 from tests.support.registry import FileServer, file_server
@@ -70,7 +70,7 @@ async def test_redirects_in_a_circle_end(server: FileServer, tmp_path: Path, pat
 )
 async def test_redirects_that_are_not_followed(server: FileServer, tmp_path: Path, patience: Patience, target: str) -> None:
     server.put("/a", b"", redirect=target)
-    with pytest.raises(DownloadFailed, match="not followed|to nowhere") as failed:
+    with pytest.raises(DownloadFailed, match=r"not followed|to nowhere") as failed:
         await fetched(f"{server.url}/a", tmp_path, patience)
     assert "secret" not in failed.value.message
     assert len(server.asked) == 1

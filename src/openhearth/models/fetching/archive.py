@@ -37,6 +37,10 @@ class Member:
     method: Literal["stored", "deflated"]
 
 
+class Unusable(DownloadFailed):
+    """The archive is damaged, or its member is not what it must be: fetching it again would bring the same."""
+
+
 class _Gap(Exception):
     """Bytes that must be fetched before reading can go on. No OSError, which zipfile would take for a broken archive."""
 
@@ -132,12 +136,12 @@ def inflate(packed: Path, member: Member, into: Partial) -> None:
                 piece = stream.decompress(data, 1 << 20)
                 written, crc = written + len(piece), zlib.crc32(piece, crc)
                 if written > member.size:
-                    raise DownloadFailed(f"{into.path.name}: unpacks to more than the {member.size} bytes that were announced.")
+                    raise Unusable(f"{into.path.name}: unpacks to more than the {member.size} bytes that were announced.")
                 into.append(piece)
     except zlib.error:
-        raise DownloadFailed(f"{into.path.name}: the archive is damaged.") from None
+        raise Unusable(f"{into.path.name}: the archive is damaged.") from None
     if written != member.size or crc != member.crc:
-        raise DownloadFailed(f"{into.path.name}: the archive is damaged.")
+        raise Unusable(f"{into.path.name}: the archive is damaged.")
 
 
 def extract(archive_path: Path, name: str, size: int | None, into: Partial) -> None:
@@ -152,26 +156,26 @@ def extract(archive_path: Path, name: str, size: int | None, into: Partial) -> N
                 while piece := file.read(1 << 20):
                     into.append(piece)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError):
-        raise DownloadFailed(f"{name}: the archive is damaged.") from None
+        raise Unusable(f"{name}: the archive is damaged.") from None
     if into.held != found.file_size:
-        raise DownloadFailed(f"{name}: the archive is damaged.")
+        raise Unusable(f"{name}: the archive is damaged.")
 
 
 def check_size(size: int, packed: int, expected: int | None, name: str) -> None:
-    """Raise DownloadFailed for a member that is not as large as it must be, or that is a bomb."""
+    """Raise Unusable for a member that is not as large as it must be, or that is a bomb."""
     if expected is not None and size > expected:
-        raise DownloadFailed(f"{name} would unpack to {size} bytes; at most {expected} were expected.")
+        raise Unusable(f"{name} would unpack to {size} bytes; at most {expected} were expected.")
     if expected is None and size > LARGEST_RATIO * max(packed, 1) + (1 << 20):
-        raise DownloadFailed(f"{name} would unpack from {packed} to {size} bytes, which no model does.")
+        raise Unusable(f"{name} would unpack from {packed} to {size} bytes, which no model does.")
 
 
 def _find(archive: zipfile.ZipFile, name: str, where: str) -> zipfile.ZipInfo:
     found = [info for info in archive.infolist() if info.orig_filename == name and info.filename == name]
     if len(found) != 1:
-        raise DownloadFailed(f"{shown(where)} holds {len(found) or 'no'} files called {name[:200]!r}.")
+        raise Unusable(f"{shown(where)} holds {len(found) or 'no'} files called {name[:200]!r}.")
     (info,) = found
     if info.is_dir() or info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
-        raise DownloadFailed(f"{name[:200]!r} is a folder, is encrypted, or is packed in an unusual way.")
+        raise Unusable(f"{name[:200]!r} is a folder, is encrypted, or is packed in an unusual way.")
     return info
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import stat
 from collections.abc import Callable
@@ -14,30 +13,17 @@ from typing import TYPE_CHECKING
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials
 from openhearth.models.fetching.partial import Partial, require_room
+from openhearth.models.fetching.patience import Attempts, Interrupted, Patience
 from openhearth.models.fetching.sources import shown
-from openhearth.models.fetching.web import Interrupted, Web
+from openhearth.models.fetching.web import Web
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
 FLUSH_BYTES = 1 << 20
-PROGRESS_BYTES = 1 << 20
-"""So many new bytes make a retry count as a fresh start."""
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 Report = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long is waited, and how often tried again."""
-
-    attempts: int = 6
-    """In a row, without any progress."""
-    stall_s: float = 60.0
-    """A server that sends nothing for so long has broken off."""
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -62,32 +48,14 @@ class Span:
         return self.size if self.length is None else self.length
 
 
-class _Waits:
-    """Counts the attempts that brought nothing, and waits ever longer."""
-
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self._failures = 0
-        self._furthest = 0
-
-    async def after(self, error: Interrupted, reached: int) -> None:
-        if reached >= self._furthest + PROGRESS_BYTES:
-            self._failures, self._furthest = 0, reached
-        self._failures += 1
-        if self._failures >= self._patience.attempts:
-            raise DownloadFailed(f"{error.message} Given up after {self._failures} attempts; what has arrived is kept.") from None
-        wait = min(self._patience.first_wait_s * 2**self._failures, self._patience.longest_wait_s) * random.uniform(0.5, 1)  # noqa: S311
-        await asyncio.sleep(max(wait, min(error.after_s or 0, self._patience.longest_wait_s)))
-
-
 async def download(web: Web, span: Span, partial: Partial, patience: Patience, report: Report) -> None:
     """Bring the part under way to its end. Raises DownloadFailed; what has arrived stays in `partial` unless it is wrong."""
-    waits = _Waits(patience)
+    attempts = Attempts(patience)
     while True:
         try:
             return await _attempt(web, span, partial, report)
         except Interrupted as error:
-            await waits.after(error, partial.length)
+            await attempts.after(error, partial.length)
 
 
 async def _attempt(web: Web, span: Span, partial: Partial, report: Report) -> None:
@@ -98,6 +66,8 @@ async def _attempt(web: Web, span: Span, partial: Partial, report: Report) -> No
     if span.expected is not None and partial.held == span.expected:
         return report(partial.length)
     async with web.get(span.url, _headers(span, partial), span.credentials) as reply:
+        if _nothing_is_left(reply, span, partial):
+            return report(partial.length)
         remaining = _accepted(reply, span, partial)
         if partial.held == 0:
             partial.remember(_validator(reply))
@@ -116,6 +86,11 @@ def _headers(span: Span, partial: Partial) -> dict[str, str]:
     last = "" if span.length is None else str(span.start + span.length - 1)
     headers = {"range": f"bytes={span.start + partial.held}-{last}"}
     return {**headers, "if-range": partial.validator} if partial.held and partial.validator else headers
+
+
+def _nothing_is_left(reply: ClientResponse, span: Span, partial: Partial) -> bool:
+    """Whether the server says that what is held already is all there is."""
+    return reply.status == 416 and partial.held > 0 and span.whole and reply.headers.get("content-range") == f"bytes */{partial.held}"
 
 
 def _accepted(reply: ClientResponse, span: Span, partial: Partial) -> int | None:

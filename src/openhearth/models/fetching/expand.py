@@ -15,13 +15,14 @@ from openhearth.errors import DownloadFailed, InvalidRequest
 from openhearth.models.fetching import hub
 from openhearth.models.fetching.artifact import Artifact
 from openhearth.models.fetching.hub import Listed
+from openhearth.models.fetching.patience import Patience, patiently
 from openhearth.models.fetching.repository_files import chosen, name_here, shards
 from openhearth.models.fetching.sources import HubFile, LocalFile, PackageMember, WebFile, parse, repository
 
 _QUANTISATION = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
-async def expand(source: str, *, offline: bool = False) -> list[Artifact]:
+async def expand(source: str, *, offline: bool = False, patience: Patience | None = None) -> list[Artifact]:
     """The files behind `source`, the model's main file first.
 
     Raises InvalidRequest if it can't be understood, DownloadFailed if nothing usable is there or the network is needed and forbidden.
@@ -31,10 +32,10 @@ async def expand(source: str, *, offline: bool = False) -> list[Artifact]:
     if offline and source.startswith("hf://"):
         raise DownloadFailed(f"{source[:200]}: --offline forbids to ask the hub.")
     if source.startswith("hf://") and not re.match(r"hf://[^/@:]+/[^/@:]+/", source):
-        return await _of_repository(source.removeprefix("hf://"))
+        return await _of_repository(source.removeprefix("hf://"), patience or Patience())
     match parse(source):
         case HubFile() as wanted:
-            return await _of_hub_file(wanted)
+            return await _of_hub_file(wanted, patience or Patience())
         case PackageMember(path=path):
             return [Artifact(PurePosixPath(path).name, (source,))]
         case WebFile(url):
@@ -43,12 +44,12 @@ async def expand(source: str, *, offline: bool = False) -> list[Artifact]:
             return await asyncio.to_thread(_of_disk, str(path))
 
 
-async def _of_repository(rest: str) -> list[Artifact]:
+async def _of_repository(rest: str, patience: Patience) -> list[Artifact]:
     name, colon, quantisation = rest.partition(":")
     if colon and not _QUANTISATION.fullmatch(quantisation):
         raise InvalidRequest(f"{quantisation[:80]!r} is not a quantisation; expected something like Q4_K_M.")
     repository_name, revision = repository(name)
-    listing = await hub.listing(repository_name, revision)
+    listing = await patiently(patience, lambda: hub.listing(repository_name, revision))
     try:
         files = chosen(listing.files, quantisation if colon else None)
     except DownloadFailed as error:
@@ -56,8 +57,8 @@ async def _of_repository(rest: str) -> list[Artifact]:
     return [_hub_artifact(listing, file) for file in files]
 
 
-async def _of_hub_file(wanted: HubFile) -> list[Artifact]:
-    listing = await hub.listing(wanted.repository, wanted.revision)
+async def _of_hub_file(wanted: HubFile, patience: Patience) -> list[Artifact]:
+    listing = await patiently(patience, lambda: hub.listing(wanted.repository, wanted.revision))
     by_path = {file.path: file for file in listing.files}
     paths = shards(wanted.path)
     if missing := [path for path in paths if path not in by_path]:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.artifact import Artifact, FetchedFile, Progress
-from openhearth.models.fetching.download import Patience
 from openhearth.models.fetching.partial import Partial, require_room, unwritable
 from openhearth.models.fetching.parts import Fetching
+from openhearth.models.fetching.patience import Patience
 from openhearth.models.fetching.sources import LocalFile, parse
 
 LOCK_POLL_S = 0.1

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials
 from openhearth.models.fetching.download import Span
+from openhearth.models.fetching.patience import Interrupted
 from openhearth.models.fetching.sources import HubFile, permitted, shown
+from openhearth.models.fetching.web import PASSING
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -109,6 +111,9 @@ async def _asked(ask: Callable[[HfApi], T], what: str) -> T:
         raise DownloadFailed(f"{what} does not exist on the hub.") from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
-        raise DownloadFailed(f"The hub answered {status} for {what}.") from None
-    except (http_error, OSError, ValueError, errors.HFValidationError) as error:
-        raise DownloadFailed(f"The hub {shown(api.endpoint)} can't be reached for {what} ({type(error).__name__}).") from None
+        kind = Interrupted if status in PASSING else DownloadFailed
+        raise kind(f"The hub answered {status} for {what}.") from None
+    except (http_error, OSError) as error:
+        raise Interrupted(f"The hub {shown(api.endpoint)} can't be reached for {what} ({type(error).__name__}).") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # what the library makes of answers that no hub gives
+        raise DownloadFailed(f"The hub's answer for {what} is not understood ({type(error).__name__}).") from None

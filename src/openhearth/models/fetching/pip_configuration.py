@@ -57,7 +57,7 @@ def _files(environ: Mapping[str, str], prefix: Path) -> Iterator[Path]:
     own = environ.get("PIP_CONFIG_FILE")
     if own == os.devnull:
         return
-    yield from (Path(folder) / _NAME for folder in reversed(_site_folders()))
+    yield from (Path(folder) / _NAME for folder in _site_folders())
     if sys.platform not in ("win32", "darwin"):
         yield Path("/etc") / _NAME
     home = Path.home()

@@ -88,8 +88,6 @@ def _embedding(files: Sequence[Listed]) -> list[Listed]:
     by_path = {file.path: file for file in files}
     weights = next((by_path[path] for path in WEIGHTS if path in by_path), None)
     if weights is None or "tokenizer.json" not in by_path:
-        raise DownloadFailed(
-            "The repository holds neither a GGUF file nor an embedding model (ONNX or safetensors, with a tokenizer.json)."
-        )
+        raise DownloadFailed("Neither a GGUF file is there nor an embedding model (ONNX or safetensors, with a tokenizer.json).")
     beside = [by_path[path] for path in (weights.path + "_data", weights.path + ".data") if path in by_path]
     return [weights, *beside, by_path["tokenizer.json"], *(by_path[path] for path in sorted(CONFIGURATION & by_path.keys()))]

@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials, from_netrc, proxy_for
+from openhearth.models.fetching.patience import Interrupted
 from openhearth.models.fetching.sources import permitted, shown
 
 if TYPE_CHECKING:
@@ -23,15 +24,7 @@ if TYPE_CHECKING:
 MOST_REDIRECTS = 8
 CONNECT_S = 20.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class Interrupted(DownloadFailed):
-    """It may go well when tried again. `after_s`: the server asked to wait so long."""
-
-    def __init__(self, message: str, after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.after_s = after_s
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -154,7 +147,7 @@ def _next(url: str, location: str | None) -> str:
 
 def _check(reply: ClientResponse) -> None:
     where = shown(str(reply.url))
-    if reply.status in _PASSING:
+    if reply.status in PASSING:
         raise Interrupted(f"{where} answered {reply.status}.", _retry_after(reply.headers.get("retry-after", "")))
     if reply.status in (401, 403):
         raise DownloadFailed(f"{where} answered {reply.status}: it wants credentials that it knows.")

@@ -1,0 +1,65 @@
+"""Trying again: how often, after how long, and what counts as progress. Knows nothing of what is tried."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from openhearth.errors import DownloadFailed
+
+PROGRESS_BYTES = 1 << 20
+"""So many new bytes make a retry count as a fresh start."""
+T = TypeVar("T")
+
+
+class Interrupted(DownloadFailed):
+    """It may go well when tried again. `after_s`: the server asked to wait so long."""
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long is waited, and how often tried again."""
+
+    attempts: int = 6
+    """In a row, without any progress."""
+    stall_s: float = 60.0
+    """A server that sends nothing for so long has broken off."""
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 60.0
+
+
+class Attempts:
+    """Counts the attempts that brought nothing, and waits ever longer between them."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._failures = 0
+        self._furthest = 0
+
+    async def after(self, error: Interrupted, reached: int = 0) -> None:
+        """Wait before the next attempt. `reached`: the bytes held; raises DownloadFailed when it is enough."""
+        if reached >= self._furthest + PROGRESS_BYTES:
+            self._failures, self._furthest = 0, reached
+        self._failures += 1
+        if self._failures >= self._patience.attempts:
+            kept = " What has arrived is kept." if reached else ""
+            raise DownloadFailed(f"{error.message} Given up after {self._failures} attempts.{kept}") from None
+        wait = min(self._patience.first_wait_s * 2**self._failures, self._patience.longest_wait_s) * random.uniform(0.5, 1)  # noqa: S311
+        await asyncio.sleep(max(wait, min(error.after_s or 0, self._patience.longest_wait_s)))
+
+
+async def patiently(patience: Patience, ask: Callable[[], Awaitable[T]]) -> T:
+    """What `ask` returns, asked again while it is interrupted."""
+    attempts = Attempts(patience)
+    while True:
+        try:
+            return await ask()
+        except Interrupted as error:
+            await attempts.after(error)
