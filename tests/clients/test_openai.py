@@ -125,12 +125,17 @@ def test_errors_are_of_the_clients_classes(server: RunningServer, client: openai
     with pytest.raises(openai.BadRequestError) as unknown:
         client.chat.completions.create(model="gpt-4o", messages=HELLO, extra_body={"tempratur": 1})
     assert (unknown.value.param, unknown.value.code) == ("tempratur", "unknown_parameter")
+
+
+def test_an_engine_killed_is_a_500_and_the_next_request_works(own_server: RunningServer) -> None:
+    client = openai.OpenAI(base_url=own_server.base_url, api_key=own_server.key, max_retries=0)
     with pytest.raises(openai.InternalServerError):
         client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "[[crash]]"}])
     assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content == "Hello there, friend"
 
 
-def test_an_engine_killed_in_mid_stream_is_an_error_event(client: openai.OpenAI) -> None:
+def test_an_engine_killed_in_mid_stream_is_an_error_event(own_server: RunningServer) -> None:
+    client = openai.OpenAI(base_url=own_server.base_url, api_key=own_server.key, max_retries=0)
     stream = client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "[[tokens:50]] [[crash_after:5]] [[delay_ms:5]]"}], stream=True
     )

@@ -22,18 +22,16 @@ class CalledCustom(msgspec.Struct, frozen=True):
     input: str
 
 
-class FunctionToolCall(msgspec.Struct, frozen=True):
+class FunctionToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="function"):
     """A call to a function. `arguments` is always a string of JSON."""
 
     id: str
     function: CalledFunction
-    type: Literal["function"] = "function"
 
 
-class CustomToolCall(msgspec.Struct, frozen=True):
+class CustomToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="custom"):
     id: str
     custom: CalledCustom
-    type: Literal["custom"] = "custom"
 
 
 class ReplyMessage(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -26,7 +26,7 @@ def decode(body: bytes, schema: type[T]) -> T:
     """Decode and validate `body`. Raises InvalidRequest with `param` set to the offending field's path."""
     check_text(body)
     try:
-        decoder: msgspec.json.Decoder[T] = _decoder(schema)
+        decoder: msgspec.json.Decoder[T] = _decoder(cast("Any", schema))
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise explain(error) from None
