@@ -25,6 +25,7 @@ from openhearth.inference.chat import routes as chat
 from openhearth.inference.completions import routes as completions
 from openhearth.inference.contract import Inference
 from openhearth.inference.decisions import routes as decisions
+from openhearth.inference.embeddings import routes as embeddings
 from openhearth.inference.metering import Meter
 from openhearth.models.resolve import Models
 from openhearth.settings import Settings
@@ -108,6 +109,7 @@ def endpoints(house: House) -> list[Endpoint]:
     inference = house.inference
     table += chat.endpoints(inference)
     table += completions.endpoints(inference)
+    table += embeddings.endpoints(inference)
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))

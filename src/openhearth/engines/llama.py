@@ -65,7 +65,7 @@ class LlamaLauncher:
             "context": context * slots,
             "threads": int(options.get("threads") or self._defaults.threads),
             "gpu_layers": int(options["gpu_layers"] if options.get("gpu_layers") is not None else self._defaults.gpu_layers),
-            "embedding": bool(options.get("embedding")),
+            "embedding": _embeds(options),
             "pooling": options.get("pooling"),
         }
 
@@ -80,12 +80,16 @@ async def _properties(client: HttpClient, options: Mapping[str, Any]) -> EngineP
         capabilities=_capabilities(options),
         vocabulary=int(meta["n_vocab"]) if "n_vocab" in meta else None,
         template_capabilities=dict(told.get("chat_template_caps") or {}),
-        dimensions=int(meta["n_embd"]) if options.get("embedding") and "n_embd" in meta else None,
+        dimensions=int(meta["n_embd"]) if _embeds(options) and "n_embd" in meta else None,
     )
 
 
+def _embeds(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("embedding")) or options.get("task") == "embedding"
+
+
 def _capabilities(options: Mapping[str, Any]) -> frozenset[Capability]:
-    if options.get("embedding"):
+    if _embeds(options):
         return frozenset({"embedding", "tokenize"})
     return frozenset({"chat", "completion", "tokenize", *(options.get("capabilities") or ())})
 
