@@ -254,7 +254,7 @@ class TestTurns:
             ThreadPoolExecutor(1) as threads,
         ):
             embed(http, "warm")
-            great = threads.submit(embed, other, [f"{number} " * 700 for number in range(MAX_INPUTS // 5)])
+            great = threads.submit(embed, other, [f"{number} " * 300 for number in range(MAX_INPUTS // 5)])
             time.sleep(0.2)
             answered = 0
             while not great.done():
@@ -264,8 +264,8 @@ class TestTurns:
             assert answered >= 5
 
     def test_who_was_admitted_is_not_sent_away_later(self, tmp_path: Path) -> None:
-        """Nobody may wait here, so each piece finds the engine taken now and then; a request that never got it is sent away."""
-        with started(tmp_path, NARROW.format(queue=0)) as server, session(server) as http:
+        """One may wait here; others are sent away, but not in the middle of what was begun."""
+        with started(tmp_path, NARROW.format(queue=1)) as server, session(server) as http:
             while http.post("/embeddings", json={"model": "fake:embed", "input": "warm"}).status_code != 200:
                 time.sleep(0.1)
             statuses: list[int] = []
@@ -274,16 +274,16 @@ class TestTurns:
             def hammer() -> None:
                 with session(server) as own:
                     while not stop.is_set():
-                        statuses.append(own.post("/embeddings", json={"model": "fake:embed", "input": "word " * 2000}).status_code)
+                        statuses.append(own.post("/embeddings", json={"model": "fake:embed", "input": "word " * 500}).status_code)
 
             with ThreadPoolExecutor(3) as threads:
                 for _ in range(3):
                     threads.submit(hammer)
                 try:
-                    served = _until_admitted(http, [f"{number} " * 100 for number in range(1000)])
+                    served = _until_admitted(http, [f"{number} " * 50 for number in range(500)])
                 finally:
                     stop.set()
-            assert len(served["data"]) == 1000
+            assert len(served["data"]) == 500
             assert set(statuses) == {200, 429}
 
 
@@ -294,7 +294,7 @@ def _until_admitted(http: httpx.Client, given: list[str]) -> dict[str, Any]:
         if reply.status_code == 200:
             return dict(reply.json())
         assert reply.status_code == 429
-        assert time.monotonic() - began < 0.5, "sent away after it was admitted"
+        assert time.monotonic() - began < 0.2, "sent away after it was admitted"
 
 
 @pytest.fixture(scope="module")

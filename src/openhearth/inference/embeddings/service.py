@@ -5,17 +5,15 @@ A great request goes to the engine in pieces, and lets others in between them. N
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
 from openhearth.accounts.keys import Principal
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.pool import Lease
-from openhearth.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, QueueFull
+from openhearth.errors import ContextLengthExceeded, EngineFailed, InvalidRequest
 from openhearth.inference.contract import Inference
 from openhearth.inference.embeddings.inputs import Input, check_ids, pieces, read_inputs, too_many_tokens
 from openhearth.inference.embeddings.vectors import written
@@ -32,12 +30,9 @@ from openhearth.wire.embeddings import (
 )
 
 PATH = "/v1/embeddings"
-AGAIN_S = 0.2
 SHOWN_NAMES = 5
 MOST_COUNTED = 16 * MAX_TOKENS
 """Characters that are tokenised only to be counted."""
-
-T = TypeVar("T")
 
 
 async def create_embeddings(house: Inference, principal: Principal, request: EmbeddingRequest) -> bytes:
@@ -68,15 +63,15 @@ class _Work:
         self.tokens = 0
 
     async def embed(self, piece: Sequence[Input], *, of: Sequence[Input]) -> None:
-        """Add this piece's vectors. With the first, what can be known of all inputs is checked."""
-        first = not self.data
+        """Add this piece's vectors. With the first, what can be known of all inputs is checked.
 
-        async def use(lease: Lease) -> bytes:
-            if first:
+        Each piece queues anew, so that others get their turn. There is room for it: who gets its slot left a place in the queue.
+        """
+        async with self._house.pool.acquire(self._model.spec) as lease:
+            if not self.data:
                 await _check(lease, of, self._request, self._house)
-            return await lease.client.post(PATH, _body(lease.spec, piece, self._request))
-
-        self._add(_read(await _with_lease(self._house, self._model.spec, use, admitted=not first), len(piece)))
+            reply = await lease.client.post(PATH, _body(lease.spec, piece, self._request))
+        self._add(_read(reply, len(piece)))
 
     def _add(self, reply: EngineEmbeddings) -> None:
         self.tokens += reply.usage.prompt_tokens if reply.usage else 0
@@ -85,18 +80,6 @@ class _Work:
         for one in sorted(reply.data, key=lambda one: one.index):
             vector = written(one.embedding, as_text=self._request.encoding_format == "base64", dimensions=self._request.dimensions)
             self.data.append(msgspec.Raw(msgspec.json.encode(Embedding(len(self.data), vector))))
-
-
-async def _with_lease(house: Inference, spec: EngineSpec, use: Callable[[Lease], Awaitable[T]], *, admitted: bool) -> T:
-    """Each piece queues anew, so that others get their turn; a request that was admitted once is not sent away later."""
-    while True:
-        try:
-            async with house.pool.acquire(spec) as lease:
-                return await use(lease)
-        except QueueFull:
-            if not admitted:
-                raise
-        await asyncio.sleep(AGAIN_S)
 
 
 async def _model(house: Inference, name: str | None) -> ResolvedModel:
