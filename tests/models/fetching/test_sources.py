@@ -67,7 +67,10 @@ def test_names_that_are_not_plain(name: str) -> None:
         Artifact(name, ("https://example.org/a",))
 
 
-@pytest.mark.parametrize("wrong", [{"parts": ()}, {"sha256": "abc"}, {"sha256": "A" * 64}, {"size": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": "model.gguf.part"}, {"name": "a/model.gguf.lock"}, {"parts": ()}, {"sha256": "abc"}, {"sha256": "A" * 64}, {"size": -1}],
+)
 def test_artifacts_that_can_not_be(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
         Artifact(**{"name": "a", "parts": ("https://example.org/a",), **wrong})  # type: ignore[arg-type]

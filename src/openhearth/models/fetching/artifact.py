@@ -12,6 +12,7 @@ from openhearth.errors import InvalidRequest
 LONGEST_NAME = 512
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\:]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OURS = (".part", ".lock", ".part.json", ".part.json.new")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -30,6 +31,8 @@ class Artifact:
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if self.name.endswith(_OURS):
+            raise InvalidRequest(f"{self.name}: names that end so are kept for downloads under way.")
         if not self.parts:
             raise InvalidRequest(f"{self.name}: nothing says where to get it from.")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):

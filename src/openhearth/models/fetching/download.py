@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials
 from openhearth.models.fetching.partial import Partial, require_room
-from openhearth.models.fetching.patience import Attempts, Interrupted, Patience
+from openhearth.models.fetching.patience import Attempts, Interrupted, Patience, in_thread
 from openhearth.models.fetching.sources import shown
 from openhearth.models.fetching.web import Web
 
@@ -174,33 +174,41 @@ async def _flush(partial: Partial, waiting: bytearray, unbounded: bool) -> None:
     waiting.clear()
     if unbounded:
         require_room(partial.path.parent, len(data))
-    writing = asyncio.ensure_future(asyncio.to_thread(partial.append, data))
-    try:
-        await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        await asyncio.wait([writing])  # nobody else may get the file's lock while a thread still writes to it
-        raise
+    await in_thread(lambda: partial.append(data))
 
 
 async def copy(path: Path, partial: Partial, report: Report) -> None:
     """A file of this machine into the partial one; goes on from where it was if the file hasn't changed."""
     try:
-        await asyncio.to_thread(_prepare_copy, path, partial)
+        version = await in_thread(lambda: _prepare_copy(path, partial))
         with path.open("rb") as file:
             file.seek(partial.held)
-            while data := await asyncio.to_thread(file.read, 4 * FLUSH_BYTES):
-                await asyncio.to_thread(partial.append, data)
+            while await in_thread(lambda: _copy_piece(file, partial)):
                 report(partial.length)
+            if _version(os.fstat(file.fileno())) != version:
+                partial.restart()
+                raise DownloadFailed(f"{path} was changed while it was copied.")
     except OSError as error:
         raise DownloadFailed(f"{path} can't be read: {error.strerror}.") from None
 
 
-def _prepare_copy(path: Path, partial: Partial) -> None:
+def _copy_piece(file: BinaryIO, partial: Partial) -> bool:
+    data = file.read(4 * FLUSH_BYTES)
+    partial.append(data)
+    return bool(data)
+
+
+def _version(state: os.stat_result) -> str:
+    return f"{state.st_mtime_ns}-{state.st_size}"
+
+
+def _prepare_copy(path: Path, partial: Partial) -> str:
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):
         raise DownloadFailed(f"{path} is not a file.")
-    validator = f"{state.st_mtime_ns}-{state.st_size}"
-    if partial.validator != validator or partial.held > state.st_size:
+    version = _version(state)
+    if partial.validator != version or partial.held > state.st_size:
         partial.restart()
-    partial.remember(validator)
+    partial.remember(version)
     require_room(partial.path.parent, state.st_size - partial.held)
+    return version

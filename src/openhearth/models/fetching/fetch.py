@@ -19,8 +19,8 @@ from pathlib import Path
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.artifact import Artifact, FetchedFile, Progress
 from openhearth.models.fetching.partial import Partial, require_room, unwritable
-from openhearth.models.fetching.parts import Fetching
-from openhearth.models.fetching.patience import Patience
+from openhearth.models.fetching.parts import Fetching, packed_path
+from openhearth.models.fetching.patience import Patience, in_thread
 from openhearth.models.fetching.sources import LocalFile, parse
 
 LOCK_POLL_S = 0.1
@@ -57,11 +57,11 @@ async def _fetch(artifact: Artifact, final: Path, report: bound[None], patience:
     async with Fetching(artifact, partial, report, patience) as fetching:
         for source in [parse(part) for part in artifact.parts][partial.finished :]:
             await fetching.part(source)
-    found = await asyncio.to_thread(measured, partial.path)
+    found = await in_thread(lambda: measured(partial.path))
     if wrong := _difference(artifact, found):
         partial.discard()
         raise DownloadFailed(f"{artifact.name}: {wrong} It was removed; trying again starts over.")
-    await asyncio.to_thread(_publish, partial, final)
+    await in_thread(lambda: _publish(partial, final))
     return FetchedFile(final, found.sha256, found.size)
 
 
@@ -108,6 +108,7 @@ def _publish(partial: Partial, final: Path) -> None:
     except OSError as error:
         raise unwritable(final.parent, error) from None
     partial.forget()
+    Partial(packed_path(partial.path), "").discard()  # may be left by another way to get the same file
 
 
 def _identity(artifact: Artifact) -> str:

