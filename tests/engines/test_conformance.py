@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -195,3 +196,11 @@ async def test_the_socket_wants_the_key(process: RunningChild, tmp_path: Path) -
 async def test_its_secrets_are_not_in_its_arguments(process: RunningChild) -> None:
     shown = " ".join(psutil.Process(process.pid).cmdline())
     assert shown.endswith(("openhearth.engines.fake", "openhearth.engines.llama", "openhearth.engines.embedding"))
+
+
+async def test_it_ends_politely_when_told(process: RunningChild) -> None:
+    started = time.perf_counter()
+    await process.stop()
+    assert await process.exited() in {0, -signal.SIGTERM}
+    assert "Fatal" not in process.last_words
+    assert time.perf_counter() - started < 1

@@ -39,7 +39,9 @@ def _die_with_parent() -> None:
 
 
 def _wait_for_parents_end() -> None:
-    sys.stdin.buffer.read()
+    # Not through Python's buffered reader: a thread that sits in that makes the interpreter abort at its own end.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     os._exit(0)
 
 
