@@ -27,6 +27,8 @@ from openhearth.inference.contract import Inference
 from openhearth.inference.decisions import routes as decisions
 from openhearth.inference.embeddings import routes as embeddings
 from openhearth.inference.metering import Meter
+from openhearth.inference.stored_completions import routes as stored_completions
+from openhearth.inference.stored_completions.service import StoredCompletions
 from openhearth.models.resolve import Models
 from openhearth.settings import Settings
 from openhearth.store.database import Database
@@ -107,11 +109,13 @@ def endpoints(house: House) -> list[Endpoint]:
     """The whole route table, hot routes first, greedy paths last."""
     table: list[Endpoint] = []
     inference = house.inference
-    table += chat.endpoints(inference)
+    stored = StoredCompletions(house.database)
+    table += chat.endpoints(inference, stored.keep)
     table += completions.endpoints(inference)
     table += embeddings.endpoints(inference)
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
+    table += stored_completions.endpoints(stored)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

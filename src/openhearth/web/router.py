@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
@@ -34,9 +33,9 @@ async def unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def make_router(endpoints: Iterable[Endpoint], *, max_body: int, body_timeout_s: float) -> Router:
-    """Build the router; endpoints keep their order, so put the hot ones first and the greedy ones last."""
-    routes = []
-    for path, group in groupby(endpoints, key=lambda endpoint: endpoint.path):
-        table = {e.method: EndpointApp(e, max_body=max_body, body_timeout_s=body_timeout_s) for e in group}
-        routes.append(Route(path, MethodTable(table)))
+    """Build the router; paths keep the order of their first endpoints, so put the hot ones first and the greedy ones last."""
+    by_path: dict[str, dict[str, EndpointApp]] = {}
+    for e in endpoints:
+        by_path.setdefault(e.path, {})[e.method] = EndpointApp(e, max_body=max_body, body_timeout_s=body_timeout_s)
+    routes = [Route(path, MethodTable(table)) for path, table in by_path.items()]
     return Router(routes, default=unknown_path, redirect_slashes=False)

@@ -196,10 +196,14 @@ class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Not OpenAI's: what a model's leaning towards one answer is measured with, and taken out.
 
-    `inputs`: texts of the kind that will be judged, without answers.
+    `content_free` (the default) measures it with inputs that say nothing; `inputs` with texts of the kind that will be judged, whose answers
+    nobody need know; `none` leaves it in.
     """
 
-    inputs: Annotated[list[Annotated[str, Meta(min_length=1, max_length=2**16)]], Meta(min_length=1, max_length=MAX_CALIBRATION_INPUTS)]
+    method: Literal["none", "content_free", "inputs"] | None = None
+    inputs: (
+        Annotated[list[Annotated[str, Meta(min_length=1, max_length=2**16)]], Meta(min_length=1, max_length=MAX_CALIBRATION_INPUTS)] | None
+    ) = None
 
 
 class DecisionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,17 +16,8 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["asc", "desc"] = "asc"
 
 
-class Page(msgspec.Struct, frozen=True):
-    """One page of things that have an `id`."""
-
-    data: list[Any]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-    object: Literal["list"] = "list"
-
-
-def page(items: list[Any], limit: int) -> Page:
-    """Cut `items` (at most `limit + 1`, the extra one only telling that there is more) to a page."""
+def page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """Cut `items` (at most `limit + 1`, the extra one only telling that there is more) to a page; each has an `id`."""
     data = items[:limit]
-    return Page(data, data[0].id if data else None, data[-1].id if data else None, len(items) > limit)
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": len(items) > limit}

@@ -30,7 +30,7 @@ def request(prompt: ChatPrompt, sampling: dict[str, Any], *, seed: int, count: i
 
 async def answered(client: EngineClient, prompt: ChatPrompt, body: dict[str, Any], first: int, tally: Tally) -> AsyncGenerator[list[Delta]]:
     """One engine request's choices, numbered from `first`."""
-    decoder = _Chat(first, tally) if prompt.tokens is None else _Text(first, tally)
+    decoder = Reader(first, tally) if prompt.tokens is None else _Text(first, tally)
     path = CHAT if prompt.tokens is None else TEXT
     async with aclosing(client.stream(path, msgspec.json.encode(body))) as bursts:
         async for payloads in bursts:
@@ -39,7 +39,9 @@ async def answered(client: EngineClient, prompt: ChatPrompt, body: dict[str, Any
                 yield deltas
 
 
-class _Chat:
+class Reader:
+    """Chat completion events, with the first choice numbered `first`; what they count goes to the tally."""
+
     def __init__(self, first: int, tally: Tally) -> None:
         self._first = first
         self._tally = tally

@@ -14,7 +14,8 @@ import msgspec
 from openhearth.engines.contract import EngineClient, EngineSpec
 from openhearth.errors import EngineFailed
 from openhearth.inference.chat.deltas import Tally
-from openhearth.inference.chat.engine import CHAT
+from openhearth.inference.chat.engine import CHAT, Reader
+from openhearth.inference.chat.replies import Folding
 from openhearth.wire import sse
 from openhearth.wire.chat import ChatRequest
 from openhearth.wire.completions import EngineUsage
@@ -42,15 +43,25 @@ async def whole(client: EngineClient, request: ChatRequest, spec: EngineSpec, he
 
 
 async def streamed(
-    client: EngineClient, request: ChatRequest, spec: EngineSpec, head: dict[str, Any], tally: Tally, *, include_usage: bool
+    client: EngineClient,
+    request: ChatRequest,
+    spec: EngineSpec,
+    head: dict[str, Any],
+    tally: Tally,
+    *,
+    include_usage: bool,
+    folding: Folding | None = None,
 ) -> AsyncGenerator[bytes]:
-    """The upstream's events under our name, the usage chunk only for who asked."""
+    """The upstream's events under our name, the usage chunk only for who asked; without the end mark. `folding` is shown them, too."""
+    reader = Reader(0, Tally())
     async with aclosing(client.stream(CHAT, msgspec.json.encode(upstream_request(request, spec)))) as bursts:
         async for payloads in bursts:
             written = []
             for payload in payloads:
                 event = _read(payload)
                 _count(event, tally)
+                if folding:
+                    folding.add(reader.read(payload))
                 if not event["choices"] and not include_usage:
                     continue
                 event["usage"] = event.get("usage")
@@ -60,7 +71,6 @@ async def streamed(
                 written.append(msgspec.json.encode({**event, **head}))
             if written:
                 yield sse.events(written)
-    yield sse.DONE
 
 
 def _read(payload: bytes) -> dict[str, Any]:

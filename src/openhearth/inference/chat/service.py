@@ -8,6 +8,8 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from openhearth.accounts.keys import Principal
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest, UnsupportedParameter
@@ -22,11 +24,12 @@ from openhearth.inference.contract import Inference
 from openhearth.inference.generation import fingerprint
 from openhearth.inference.sampling import check_bias
 from openhearth.models.resolve import ResolvedModel
+from openhearth.wire import sse
 from openhearth.wire.chat import ChatRequest
 from openhearth.wire.chat_replies import ChatCompletion
 from openhearth.wire.ids import new_id
 
-OnFinished = Callable[[Principal, ChatRequest, ChatCompletion], Awaitable[None]]
+OnFinished = Callable[[Principal, ChatRequest, dict[str, Any]], Awaitable[None]]
 """Told of every whole reply whose request said `store`, before the client has its end."""
 
 
@@ -62,7 +65,9 @@ class Chat:
         """The whole reply."""
         async with self._work(principal, request) as work:
             if work.relayed:
-                return await relay.whole(work.lease.client, request, work.lease.spec, work.upstream_head, work.tally)
+                told = await relay.whole(work.lease.client, request, work.lease.spec, work.upstream_head, work.tally)
+                await self._finished(principal, request, told)
+                return told
             generation = await self._generation(work)
             folding = _folding(work.plan)
             async with aclosing(generation.deltas()) as batches:
@@ -75,15 +80,28 @@ class Chat:
     async def stream(self, principal: Principal, request: ChatRequest) -> AsyncGenerator[bytes]:
         """The reply as server-sent events, what is ready together as one write."""
         async with self._work(principal, request) as work:
-            source = self._relayed(work) if work.relayed else self._streamed(principal, work)
+            source = self._relayed(principal, work) if work.relayed else self._streamed(principal, work)
             async with aclosing(source):
                 async for write in source:
                     yield write
 
-    def _relayed(self, work: Work) -> AsyncGenerator[bytes]:
-        return relay.streamed(
-            work.lease.client, work.request, work.lease.spec, work.upstream_head, work.tally, include_usage=work.plan.include_usage
+    async def _relayed(self, principal: Principal, work: Work) -> AsyncGenerator[bytes]:
+        folding = _folding(work.plan) if work.request.store else None
+        stream = relay.streamed(
+            work.lease.client,
+            work.request,
+            work.lease.spec,
+            work.upstream_head,
+            work.tally,
+            include_usage=work.plan.include_usage,
+            folding=folding,
         )
+        async with aclosing(stream):
+            async for write in stream:
+                yield write
+        if folding:
+            await self._finished(principal, work.request, work.head.completion(folding.choices(), work.tally.usage))
+        yield sse.DONE
 
     async def _streamed(self, principal: Principal, work: Work) -> AsyncGenerator[bytes]:
         generation = await self._generation(work)
@@ -107,9 +125,9 @@ class Chat:
                 await self._finished(principal, request, work.head.completion(folding.choices(), work.tally.usage))
         yield writer.ending(work.tally.usage)
 
-    async def _finished(self, principal: Principal, request: ChatRequest, reply: ChatCompletion) -> None:
+    async def _finished(self, principal: Principal, request: ChatRequest, reply: ChatCompletion | dict[str, Any]) -> None:
         if request.store and self._on_finished is not None:
-            await self._on_finished(principal, request, reply)
+            await self._on_finished(principal, request, msgspec.to_builtins(reply))
 
     @asynccontextmanager
     async def _work(self, principal: Principal, request: ChatRequest) -> AsyncIterator[Work]:
