@@ -196,8 +196,8 @@ class CacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Not OpenAI's: what a model's leaning towards one answer is measured with, and taken out.
 
-    `content_free` (the default) measures it with inputs that say nothing; `inputs` with texts of the kind that will be judged, whose answers
-    nobody need know; `none` leaves it in.
+    `content_free` (the default) measures it with inputs that say nothing; `inputs` with texts of the kind that will be judged, whose
+    answers nobody need know; `none` leaves it in.
     """
 
     method: Literal["none", "content_free", "inputs"] | None = None
@@ -218,8 +218,8 @@ class DecisionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     calibration: Calibration | None = None
 
 
-class PredicateAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="predicate"):
-    name: str | None
+class PredicateAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="predicate", kw_only=True):
+    name: str | None = None
     probability: float
 
 
@@ -228,10 +228,10 @@ class ChoiceProbability(msgspec.Struct, frozen=True):
     probability: float
 
 
-class ChoiceAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="choice"):
+class ChoiceAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="choice", kw_only=True):
     """`probabilities` in the order of the question's choices; `confidence`: how far above chance the likeliest one stands, 0 to 1."""
 
-    name: str | None
+    name: str | None = None
     choice: str | bool
     confidence: float
     probabilities: list[ChoiceProbability]
@@ -243,19 +243,19 @@ class ScoreProbability(msgspec.Struct, frozen=True):
     probability: float
 
 
-class ScoreAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="score"):
+class ScoreAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="score", kw_only=True):
     """`score`: the expected level, the first being 0."""
 
-    name: str | None
+    name: str | None = None
     score: float
     confidence: float
     probabilities: list[ScoreProbability]
 
 
-class RefusalAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="refusal"):
+class RefusalAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="refusal", kw_only=True):
     """The model declined to answer this question."""
 
-    name: str | None
+    name: str | None = None
 
 
 Answer = PredicateAnswer | ChoiceAnswer | ScoreAnswer | RefusalAnswer

@@ -12,6 +12,7 @@ from openhearth.wire.decisions import (
     PredicateAnswer,
     PredicateQuestion,
     Question,
+    RefusalAnswer,
     ScoreAnswer,
     ScoreProbability,
     ScoreQuestion,
@@ -32,16 +33,20 @@ def confidence(probabilities: Sequence[float]) -> float:
     return max(0.0, (max(probabilities) - chance) / (1 - chance))
 
 
-def answer(question: Question, probabilities: Sequence[float]) -> Answer:
-    """`probabilities` in the order of the question's options (of a predicate: true, false)."""
+def answer(question: Question, probabilities: Sequence[float] | None) -> Answer:
+    """`probabilities` in the order of the question's options (of a predicate: true, false); None: the model declined."""
     name = question.name
+    if probabilities is None:
+        return RefusalAnswer(name=name)
     if isinstance(question, PredicateQuestion):
-        return PredicateAnswer(name, probabilities[0])
+        return PredicateAnswer(name=name, probability=probabilities[0])
     sure = confidence(probabilities)
     if isinstance(question, ScoreQuestion):
         expected = math.fsum(value * probability for value, probability in enumerate(probabilities))
         levels = zip(question.levels, probabilities, strict=True)
-        return ScoreAnswer(name, expected, sure, [ScoreProbability(value, level.label, p) for value, (level, p) in enumerate(levels)])
+        listed = [ScoreProbability(value, level.label, p) for value, (level, p) in enumerate(levels)]
+        return ScoreAnswer(name=name, score=expected, confidence=sure, probabilities=listed)
     values = [choice.value for choice in question.choices]
     _, _, best = max((p, repr(value), value) for p, value in zip(probabilities, values, strict=True))
-    return ChoiceAnswer(name, best, sure, [ChoiceProbability(value, p) for value, p in zip(values, probabilities, strict=True)])
+    chances = [ChoiceProbability(value, p) for value, p in zip(values, probabilities, strict=True)]
+    return ChoiceAnswer(name=name, choice=best, confidence=sure, probabilities=chances)

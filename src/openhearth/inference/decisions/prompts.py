@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import msgspec
 
 from openhearth.engines.contract import EngineClient
 from openhearth.errors import EngineFailed
 from openhearth.inference.completions.vocabulary import Vocabulary
+from openhearth.inference.decisions.questions import Wording
 
 _PLACE = "openhearthwritesthecontenthere"
 _INPUT = "Input:\n"
@@ -51,6 +53,28 @@ async def read_frame(client: EngineClient, vocabulary: Vocabulary) -> Frame:
     if not found:
         raise EngineFailed("The model's chat template shows no user message.")
     return Frame(tuple(await vocabulary.ids(before)), tuple(await vocabulary.ids(after, add_special=False)))
+
+
+@dataclass(frozen=True, slots=True)
+class WordingTokens:
+    """A wording as tokens. `start`: what all answers begin with; it is given to the model, and the rest is weighed."""
+
+    question: tuple[int, ...]
+    start: tuple[int, ...]
+    options: tuple[tuple[int, ...], ...]
+
+    @property
+    def length(self) -> int:
+        """With its longest option."""
+        return len(self.question) + len(self.start) + max(map(len, self.options))
+
+
+async def wording_tokens(vocabulary: Vocabulary, wording: Wording) -> WordingTokens:
+    """Answers are tokenised whole: how an option begins may depend on what stands before it."""
+    question = await vocabulary.plain_ids(wording.question)
+    answers = [await vocabulary.plain_ids(answer) for answer in wording.answers]
+    start = tuple(place[0] for place in takewhile(lambda place: len(set(place)) == 1, zip(*answers, strict=False)))
+    return WordingTokens(tuple(question), start, tuple(tuple(answer[len(start) :]) for answer in answers))
 
 
 async def input_tokens(vocabulary: Vocabulary, text: str) -> list[int]:

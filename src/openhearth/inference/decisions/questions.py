@@ -1,6 +1,6 @@
 """A question in words, and the answers that are weighed: the texts whose probability the model is asked for.
 
-The order in which a client lists choices changes nothing: they are shown sorted, and once more the other way round.
+The order in which a client lists choices changes nothing: once they are not shown at all, and once sorted.
 """
 
 from __future__ import annotations
@@ -12,52 +12,51 @@ import msgspec
 
 from openhearth.errors import InvalidRequest
 from openhearth.inference.decisions.evidence import instructions
-from openhearth.wire.decisions import Choice, ChoiceQuestion, PredicateQuestion, Question, ScoreQuestion
-
-TRUE, FALSE = "Yes", "No"
+from openhearth.wire.decisions import Choice, ChoiceQuestion, PredicateQuestion, Question
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One question, ready: its wordings (the answers are averaged over them) and the options, in the client's order."""
+class Wording:
+    """One way to ask: the question, the answer's beginning, and how the options read after it. All in the client's order."""
 
-    wordings: tuple[str, ...]
+    question: str
+    cue: str
     options: tuple[str, ...]
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Each whole answer."""
+        return tuple(f"{self.cue} {option}" for option in self.options)
 
-def ask(question: Question, path: str) -> Asked:
-    """Raises InvalidRequest naming the field."""
+
+def ask(question: Question, path: str) -> tuple[Wording, ...]:
+    """The wordings over which the answer is averaged. Raises InvalidRequest naming the field."""
     text = instructions(question.instructions, f"{path}.instructions")
     if isinstance(question, PredicateQuestion):
         return _predicate(text)
     if isinstance(question, ChoiceQuestion):
-        return _choice(text, question.choices, path)
-    return _score(text, question, path)
-
-
-def _predicate(statement: str) -> Asked:
-    def wording(first: str, second: str) -> str:
-        return f"Statement: {statement}\nIs the statement true of the input? Answer {first} or {second}."
-
-    return Asked((wording(TRUE, FALSE), wording(FALSE, TRUE)), (TRUE, FALSE))
-
-
-def _choice(text: str, choices: Sequence[Choice], path: str) -> Asked:
-    texts = _texts(choices, path)
-    listed = sorted(_listed(shown, choice.description) for shown, choice in zip(texts, choices, strict=True))
-    return Asked(tuple(_wording(text, "Choose one of:", lines) for lines in (listed, listed[::-1])), tuple(texts))
-
-
-def _score(text: str, question: ScoreQuestion, path: str) -> Asked:
-    labels = [level.label for level in question.levels]
+        texts = _texts(question.choices, path)
+        listed = sorted(_listed(shown, choice.description) for shown, choice in zip(texts, question.choices, strict=True))
+        return _open_and_listed(text, tuple(texts), "Options:", listed)
+    labels = tuple(level.label for level in question.levels)
     _check_unique(labels, f"{path}.levels")
     listed = [_listed(level.label, level.description) for level in question.levels]
-    upward = _wording(text, "Levels, from the lowest to the highest:", listed)
-    return Asked((upward, _wording(text, "Levels, from the highest to the lowest:", listed[::-1])), tuple(labels))
+    return _open_and_listed(text, labels, "Options, from the lowest to the highest:", listed)
 
 
-def _wording(text: str, introduction: str, lines: Sequence[str]) -> str:
-    return "\n".join([text, introduction, *lines, "Answer with one of them and nothing else."])
+def _predicate(statement: str) -> tuple[Wording, ...]:
+    return (
+        Wording(f"Question: Is this statement about the input true? {statement}", "The statement is", ("true", "false")),
+        Wording(f"Statement: {statement}\nIs the statement true or false?", "The statement is", ("true", "false")),
+    )
+
+
+def _open_and_listed(text: str, options: tuple[str, ...], heading: str, listed: Sequence[str]) -> tuple[Wording, ...]:
+    """Small models judge better where no list stands between the input and the answer; large ones use what a list tells."""
+    return (
+        Wording(f"Question: {text}\nReply in a few words.", "Answer:", options),
+        Wording("\n".join([f"Question: {text}", heading, *listed, "Reply with one option."]), "Answer:", options),
+    )
 
 
 def _listed(text: str, description: str | None) -> str:

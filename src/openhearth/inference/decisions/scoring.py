@@ -21,6 +21,8 @@ from openhearth.wire.completions import EngineAnswer
 PATH = "/completion"
 _TOLD = 256
 """How many of a place's likeliest tokens are asked for: more cost time, fewer cost requests."""
+_NEGLIGIBLE = -7.0
+_OUT_OF_QUESTION = -100.0
 _SMALLEST = 1e-12
 """The least part of its probability that an option keeps when a longer one begins with it."""
 
@@ -42,19 +44,6 @@ class Node:
         return self.children[token]
 
 
-@dataclass(slots=True)
-class Work:
-    """What the engine did: requests made, prompt tokens evaluated and found in its cache in the first one."""
-
-    steps: int = 0
-    cached: int | None = None
-
-    def count(self, answer: EngineAnswer) -> None:
-        self.steps += 1
-        if self.cached is None:
-            self.cached = answer.timings.cache_n if answer.timings else 0
-
-
 def tree(options: Sequence[Sequence[int]]) -> list[Node]:
     """Options by their tokens, equal beginnings as one path: all places, each after the one before it, a branch in one stretch.
 
@@ -74,12 +63,12 @@ def tree(options: Sequence[Sequence[int]]) -> list[Node]:
 
 
 class Scorer:
-    """Scores options at one engine, and counts what it did."""
+    """Scores options at one engine. `cached`: how many of the last fork's prompt tokens the engine still had."""
 
     def __init__(self, client: EngineClient, vocabulary: Vocabulary) -> None:
         self._client = client
         self._vocabulary = vocabulary
-        self.work = Work()
+        self.cached = 0
 
     async def score(self, prompt: list[int], options: Sequence[Sequence[int]]) -> list[float]:
         """Each option's log-probability: that the answer begins with it, and with no longer option that begins with it too."""
@@ -92,6 +81,27 @@ class Scorer:
                 scores[number] = rest
         return scores
 
+    async def begins(self, prompt: list[int], openings: Sequence[Sequence[int]], likely: float) -> bool:
+        """Whether the answer begins with one of the openings with at least this probability. Usually one step tells that it doesn't."""
+        total = 0.0
+        waiting = tree(openings)[:1]
+        while waiting:
+            place = waiting.pop()
+            if place.ending:
+                total += math.exp(place.logprob)
+                continue
+            await self._told_branch([*prompt, *place.path], place)
+            waiting += [child for child in place.children.values() if child.logprob > _NEGLIGIBLE]
+            if total + math.fsum(math.exp(one.logprob) for one in waiting) < likely:
+                return False
+        return total >= likely
+
+    async def _told_branch(self, before: list[int], place: Node) -> None:
+        """Children that are not among the likeliest are out of the question."""
+        told = await self._likeliest(before)
+        for token, child in place.children.items():
+            child.logprob = place.logprob + told.get(token, _OUT_OF_QUESTION)
+
     async def _branch(self, before: list[int], place: Node) -> None:
         told = await self._likeliest(before) if len(place.children) > 1 else {}
         for token, child in place.children.items():
@@ -101,12 +111,11 @@ class Scorer:
     async def _likeliest(self, before: list[int]) -> dict[int, float]:
         request = {"prompt": before, "n_predict": 1, "n_probs": _TOLD, "temperature": 0, "cache_prompt": True, "return_tokens": True}
         answer = msgspec.json.decode(await self._client.post(PATH, msgspec.json.encode(request)), type=EngineAnswer)
-        self.work.count(answer)
+        self.cached = answer.timings.cache_n if answer.timings else 0
         # Nothing is told of a place whose likeliest token ends within a character; then every token is forced.
         return {other.id: other.logprob for entry in answer.completion_probabilities[:1] for other in entry.top_logprobs}
 
     async def _forced(self, before: list[int], token: int) -> float:
-        self.work.steps += 1
         logprob = (await force(self._client, self._vocabulary, before, token, 1)).logprob
         if logprob is None:
             raise EngineFailed("The engine does not tell log-probabilities.")

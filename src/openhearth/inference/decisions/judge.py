@@ -1,0 +1,123 @@
+"""One model's engine, asked about one input after the other: every wording of every question, weighed, corrected and averaged.
+
+An input's tokens stay in the engine's cache while its questions are asked. What the numbers mean on the wire is decided in `answers`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openhearth.errors import ContextLengthExceeded
+from openhearth.inference.completions.vocabulary import Vocabulary
+from openhearth.inference.decisions import refusals
+from openhearth.inference.decisions.answers import distribution
+from openhearth.inference.decisions.calibration import Leanings, Method, Row, key
+from openhearth.inference.decisions.prompts import Frame, WordingTokens, input_tokens, wording_tokens
+from openhearth.inference.decisions.questions import Wording
+from openhearth.inference.decisions.scoring import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question, as tokens."""
+
+    wordings: tuple[WordingTokens, ...]
+    refusals: tuple[tuple[int, ...], ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Tokens read until now. `cached`: of the input's, those that the engine still had. `output`: an upstream's."""
+
+    input: int = 0
+    questions: int = 0
+    calibration: int = 0
+    cached: int = 0
+    output: int = 0
+
+
+class Judge:
+    """Bound to a lease's client."""
+
+    def __init__(
+        self, model: str, frame: Frame, vocabulary: Vocabulary, scorer: Scorer, leanings: Leanings, context: int | None, tally: Tally
+    ) -> None:
+        self._model = model
+        self._frame = frame
+        self._vocabulary = vocabulary
+        self._scorer = scorer
+        self._leanings = leanings
+        self._context = context
+        self._tally = tally
+
+    async def asked(self, wordings: Sequence[Wording]) -> Asked:
+        """The question as the model reads it."""
+        openings = [await self._vocabulary.plain_ids(opening) for opening in refusals.openings(wordings[0].options)]
+        return Asked(tuple([await wording_tokens(self._vocabulary, one) for one in wordings]), tuple(map(tuple, openings)))
+
+    async def opened(self, text: str) -> list[int]:
+        """What all questions about this input begin with."""
+        return self._frame.opened(await input_tokens(self._vocabulary, text))
+
+    def check(self, opened: Sequence[int], questions: Sequence[Asked], param: str) -> None:
+        """Raises ContextLengthExceeded with both numbers."""
+        longest = [max(wording.length for wording in question.wordings) for question in questions]
+        needed = len(opened) + len(self._frame.after) + max(longest)
+        if self._context is not None and needed > self._context:
+            number = longest.index(max(longest))
+            raise ContextLengthExceeded(
+                f"This model's maximum context length is {self._context} tokens, however the input and questions[{number}] have {needed} "
+                f"({len(opened)} of them the input). Shorten the input, or give the model more context.",
+                param=param if len(opened) >= max(longest) else f"questions[{number}]",
+            )
+
+    async def calibrate(self, method: Method, questions: Sequence[Asked]) -> None:
+        """Measure what isn't known yet. Input by input, so that each is read once."""
+        unknown = [one for question in questions for one in question.wordings if self._leanings.get(self._key(method, one)) is None]
+        unknown = list(dict.fromkeys(unknown))
+        if not unknown:
+            return
+        rows: dict[WordingTokens, list[Row]] = {one: [] for one in unknown}
+        for number, text in enumerate(method.inputs):
+            opened = await self.opened(text)
+            self.check(opened, questions, f"calibration.inputs[{number}]")
+            self._tally.calibration += len(opened)
+            for one in unknown:
+                rows[one].append(await self._weighed(opened, one))
+                self._tally.calibration += self._added(one)
+        for one in unknown:
+            self._leanings.put(self._key(method, one), method.leaning(rows[one]))
+
+    async def decide(self, opened: list[int], question: Asked, method: Method) -> list[float] | None:
+        """The options' probabilities, or None: the model declined."""
+        corrected = []
+        for wording in question.wordings:
+            declined = bool(question.refusals) and await self._declines(opened, wording, question.refusals)
+            self._count(opened, wording)
+            if declined:
+                return None
+            row = await self._weighed(opened, wording)
+            leaning = self._leanings.get(self._key(method, wording)) or [0.0] * len(row)
+            corrected.append([told - leant for told, leant in zip(row, leaning, strict=True)])
+        return distribution([math.fsum(column) / len(corrected) for column in zip(*corrected, strict=True)])
+
+    async def _declines(self, opened: list[int], wording: WordingTokens, openings: Sequence[Sequence[int]]) -> bool:
+        return await self._scorer.begins(self._frame.closed(opened, wording.question), openings, refusals.LIKELY)
+
+    async def _weighed(self, opened: list[int], wording: WordingTokens) -> Row:
+        prompt = self._frame.closed(opened, wording.question)
+        return await self._scorer.score([*prompt, *wording.start], wording.options)
+
+    def _count(self, opened: list[int], wording: WordingTokens) -> None:
+        if not self._tally.input:
+            self._tally.input = len(opened)
+            self._tally.cached = min(self._scorer.cached, len(opened))
+        self._tally.questions += self._added(wording)
+
+    def _added(self, wording: WordingTokens) -> int:
+        return len(wording.question) + len(self._frame.after) + len(wording.start)
+
+    def _key(self, method: Method, wording: WordingTokens) -> bytes:
+        return key(self._model, method, (wording.question, wording.start, wording.options))
