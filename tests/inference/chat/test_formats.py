@@ -1,0 +1,134 @@
+"""`response_format`: what is enforced, what is refused, and that no schema brings the engine down."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from openhearth.errors import EngineFailed, InvalidRequest
+from openhearth.inference.chat.formats import check_schema, format_of, violation
+from openhearth.wire import json_schema
+from openhearth.wire.chat import JsonSchema, JsonSchemaResponse
+from tests.inference.chat.conftest import Asker, Body
+
+PERSON: Body = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+def schema(value: Body, *, strict: bool | None = True) -> Body:
+    return {"type": "json_schema", "json_schema": {"name": "thing", "schema": value, "strict": strict}}
+
+
+class TestReplies:
+    def test_conform(self, ask: Asker) -> None:
+        assert set(json.loads(ask.message("x", response_format=schema(PERSON))["content"])) == {"name", "age"}
+        assert json.loads(ask.message("x", response_format={"type": "json_object"})["content"]) == {}
+
+    def test_a_schema_may_refer_to_itself(self, ask: Asker) -> None:
+        node = {
+            "type": "object",
+            "properties": {"next": {"anyOf": [{"type": "null"}, {"$ref": "#"}]}},
+            "required": ["next"],
+            "additionalProperties": False,
+        }
+        assert json.loads(ask.message("x", response_format=schema(node))["content"]) == {"next": None}
+
+    def test_a_reply_that_does_not_conform_is_an_error_and_not_passed_off(self, ask: Asker) -> None:
+        """Peers' enforcement fails open. The fake engine obeys its prompt, not the schema."""
+        response = ask.post('[[say:{"name": 5}]]', response_format=schema(PERSON))
+        assert response.status_code == 500
+        assert response.json()["error"]["code"] == "schema_not_met"
+        text = ask.post('[[say:{"name": 5}]]', response_format=schema(PERSON), stream=True).text
+        assert '"code":"schema_not_met"' in text
+        assert "[DONE]" not in text
+
+    def test_a_reply_that_was_cut_off_says_so(self, ask: Asker) -> None:
+        (choice,) = ask.whole("x", response_format=schema(PERSON), max_tokens=2)["choices"]
+        assert choice["finish_reason"] == "length"
+
+    def test_without_strict_what_can_be_is_enforced(self, ask: Asker) -> None:
+        loose = schema(
+            {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}$"}}, "required": ["code"]}, strict=False
+        )
+        assert set(json.loads(ask.message("x", response_format=loose)["content"])) == {"code"}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "keywords",
+        [
+            {"type": "string", "pattern": "abc"},
+            {"type": "number", "minimum": 3},
+            {"type": "number", "multipleOf": 2},
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            {"not": {"type": "string"}},
+            {"type": "string", "format": "email"},
+            {"type": "string", "maxLength": 100_000},
+            {"type": "object", "patternProperties": {"^a": {"type": "string"}}},
+        ],
+    )
+    def test_what_can_not_be_enforced_is_said_and_not_pretended(self, ask: Asker, keywords: Body) -> None:
+        nested = {"type": "object", "properties": {"inner": keywords}, "required": ["inner"], "additionalProperties": False}
+        error = ask.refusal("x", response_format=schema(nested))
+        assert (error["code"], error["param"]) == ("unenforceable_schema", "response_format")
+        assert "properties/inner" in error["message"]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"type": "banana"},
+            {"$ref": "https://example.com/schema.json"},
+            {"$ref": "#/$defs/nowhere"},
+            {"$ref": "other.json#/x"},
+            {"$schema": "https://example.com/own-dialect", "type": "object"},
+            {"type": "object", "properties": {"x": {"$schema": "file:///etc/passwd"}}},
+            {"enum": list(range(20_000))},
+            {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(6_000)}},
+            {"enum": ["x" * 1000 + str(n) for n in range(200)]},
+        ],
+    )
+    def test_wrong_or_huge_ones(self, ask: Asker, wrong: Body) -> None:
+        error = ask.refusal("x", response_format=schema(wrong))
+        assert (error["code"], error["param"]) == ("invalid_json_schema", "response_format")
+
+    def test_a_schema_50000_deep(self, ask: Asker) -> None:
+        deep = '{"type":"array","items":' * 50_000 + "{}" + "}" * 50_000
+        body = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"d","schema":'
+        response = ask.http.post("/chat/completions", content=body + deep + "}}}", headers={"content-type": "application/json"})
+        assert response.status_code == 400
+        assert "deep" in response.json()["error"]["message"]
+
+    def test_one_70_deep_within_the_bodys_limit(self) -> None:
+        deep: Any = {"type": "string"}
+        for _ in range(70):
+            deep = {"type": "array", "items": deep}
+        with pytest.raises(InvalidRequest, match="deeper"):
+            json_schema.check(deep, "response_format")
+
+
+class TestSchemas:
+    def test_references_to_the_root_are_named(self) -> None:
+        tree = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}, "$defs": {"x": {"type": "null"}}}
+        made = json_schema.for_engine(tree)
+        assert made["$ref"] in json.dumps(made["$defs"])
+        assert '"#"' not in json.dumps(made)
+        assert violation({"kids": [{"kids": [5]}]}, made)
+        assert not violation({"kids": [{"kids": []}]}, made)
+
+    def test_a_schema_is_checked_again_after_generation(self) -> None:
+        made = format_of(JsonSchemaResponse(json_schema=JsonSchema(name="p", schema_=PERSON, strict=True)))
+        assert made is not None
+        made.check('{"name": "a", "age": 1}')
+        for wrong in ('{"name": "a"}', "no json", '{"name": "a", "age": 1, "x": 1}'):
+            with pytest.raises(EngineFailed):
+                made.check(wrong)
+
+    def test_a_users_pattern_is_matched_in_linear_time(self) -> None:
+        check_schema({"type": "string", "pattern": "^(a+)+$"}, "x", strict=False)
+        assert violation("a" * 5_000 + "!", {"type": "string", "pattern": "^(a+)+$"})
