@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from openhearth.wire.chat import Metadata
 from openhearth.wire.chat_replies import ChatCompletion
@@ -34,8 +34,8 @@ class StoredMessage(msgspec.Struct, frozen=True):
     name: str | None = None
     content_parts: list[dict[str, Any]] | None = None
     refusal: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    tool_call_id: str | None = None
+    tool_calls: list[dict[str, Any]] | UnsetType = UNSET
+    tool_call_id: str | UnsetType = UNSET
 
 
 class StoredCompletionList(msgspec.Struct, frozen=True):

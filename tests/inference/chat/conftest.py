@@ -41,13 +41,13 @@ class Asker:
         message: Body = self.whole(said, **fields)["choices"][0]["message"]
         return message
 
-    def chunks(self, said: str | list[Body], **fields: Any) -> list[Body]:
-        """A streamed reply's chunks."""
+    def chunks(self, said: str | list[Body], *, checked: bool = True, **fields: Any) -> list[Body]:
+        """A streamed reply's chunks. `checked` false for what the client's types lack: streamed calls to custom tools."""
         text = self.post(said, stream=True, **fields).text
         *events, end = text.removesuffix("\n\n").split("\n\n")
         assert end == "data: [DONE]", text[-500:]
         chunks: list[Body] = [json.loads(event.removeprefix("data: ")) for event in events]
-        for chunk in chunks:
+        for chunk in chunks if checked else ():
             ChatCompletionChunk.model_validate(chunk)
             conforms({**chunk, "usage": chunk["usage"]} if chunk.get("usage") else {k: v for k, v in chunk.items() if k != "usage"},
                      "CreateChatCompletionStreamResponse")  # fmt: skip

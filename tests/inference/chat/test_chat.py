@@ -68,7 +68,8 @@ class TestReply:
     def test_what_changes_nothing_is_taken(self, ask: Asker) -> None:
         message = ask.message(
             SAY,
-            user="u", safety_identifier="s", prompt_cache_key="k", prompt_cache_retention="in_memory", service_tier="auto", modalities=["text"],
+            user="u", safety_identifier="s", prompt_cache_key="k", prompt_cache_retention="in_memory", service_tier="auto",
+            modalities=["text"],
             metadata={"a": "b"}, prediction={"type": "content", "content": "Hello"}, verbosity="medium", reasoning_effort="none",
             parallel_tool_calls=None, store=False, tools=[], response_format={"type": "text"},
         )  # fmt: skip

@@ -99,8 +99,9 @@ class TestRefusals:
 
     def test_a_schema_50000_deep(self, ask: Asker) -> None:
         deep = '{"type":"array","items":' * 50_000 + "{}" + "}" * 50_000
-        body = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"d","schema":'
-        response = ask.http.post("/chat/completions", content=body + deep + "}}}", headers={"content-type": "application/json"})
+        head = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"response_format":'
+        body = head + '{"type":"json_schema","json_schema":{"name":"d","schema":' + deep + "}}}"
+        response = ask.http.post("/chat/completions", content=body, headers={"content-type": "application/json"})
         assert response.status_code == 400
         assert "deep" in response.json()["error"]["message"]
 

@@ -132,9 +132,13 @@ class Caller:
 
     def _check(self, use: ToolUse, reader: ForcedCall) -> None:
         tool = use.tools.get(reader.name or "")
-        if tool is None or not reader.complete:
+        try:
+            values = json.loads(reader.arguments) if tool and reader.complete else None
+        except ValueError:
+            values = None
+        if tool is None or values is None:
             raise EngineFailed("The model did not make the tool call that was required. Try again.", code="tool_call_not_made")
-        if tool.strict and (reason := violation(json.loads(reader.arguments), tool.parameters)):
+        if tool.strict and (reason := violation(values, tool.parameters)):
             raise EngineFailed(f"The tool call's arguments do not conform to the schema {reason}. Try again.", code="schema_not_met")
 
 

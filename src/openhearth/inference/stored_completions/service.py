@@ -123,6 +123,6 @@ def _message(message_id: str, message: dict[str, Any]) -> StoredMessage:
         message.get("name"),
         content if isinstance(content, list) else None,
         message.get("refusal"),
-        message.get("tool_calls"),
-        message.get("tool_call_id"),
+        message.get("tool_calls", msgspec.UNSET),
+        message.get("tool_call_id", msgspec.UNSET),
     )
