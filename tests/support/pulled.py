@@ -54,8 +54,8 @@ def link_models(data_dir: Path, names: Iterable[str] = DEFAULTS) -> None:
     for name in names:
         manifest = pulled(name)
         source, target = Library(cache() / "models"), Library(data_dir / "models")
-        target.folder(name).mkdir(parents=True, exist_ok=True)
         for file in manifest.files:
+            (target.folder(name) / file.path).parent.mkdir(parents=True, exist_ok=True)
             _linked(source.folder(name) / file.path, target.folder(name) / file.path)
         target.add(manifest)
 
