@@ -53,8 +53,8 @@ def method(wanted: Calibration | None) -> Method:
     return Method((), batch=False) if name == "none" else Method(CONTENT_FREE, batch=False)
 
 
-class Leanings:
-    """What was found lately, by model, wording and method. Holds numbers and digests, no text."""
+class Known:
+    """The leanings found lately, by model, wording and method. Holds numbers and digests, no text."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, Row] = OrderedDict()

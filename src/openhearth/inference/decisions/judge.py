@@ -6,17 +6,19 @@ An input's tokens stay in the engine's cache while its questions are asked. What
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from openhearth.errors import ContextLengthExceeded
 from openhearth.inference.completions.vocabulary import Vocabulary
 from openhearth.inference.decisions import refusals
 from openhearth.inference.decisions.answers import distribution
-from openhearth.inference.decisions.calibration import Leanings, Method, Row, key
+from openhearth.inference.decisions.calibration import Known, Method, Row, key
 from openhearth.inference.decisions.prompts import Frame, WordingTokens, input_tokens, wording_tokens
 from openhearth.inference.decisions.questions import Wording
 from openhearth.inference.decisions.scoring import Scorer
+
+Leanings = Mapping[WordingTokens, Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +44,20 @@ class Judge:
     """Bound to a lease's client."""
 
     def __init__(
-        self, model: str, frame: Frame, vocabulary: Vocabulary, scorer: Scorer, leanings: Leanings, context: int | None, tally: Tally
+        self, model: str, frame: Frame, vocabulary: Vocabulary, scorer: Scorer, known: Known, context: int | None, tally: Tally
     ) -> None:
         self._model = model
         self._frame = frame
         self._vocabulary = vocabulary
         self._scorer = scorer
-        self._leanings = leanings
+        self._known = known
         self._context = context
         self._tally = tally
 
     async def asked(self, wordings: Sequence[Wording]) -> Asked:
         """The question as the model reads it."""
-        openings = [await self._vocabulary.plain_ids(opening) for opening in refusals.openings(wordings[0].options)]
-        return Asked(tuple([await wording_tokens(self._vocabulary, one) for one in wordings]), tuple(map(tuple, openings)))
+        declining = [self._frame.openings[opening] for opening in refusals.openings(wordings[0].options)]
+        return Asked(tuple([await wording_tokens(self._vocabulary, one) for one in wordings]), tuple(declining))
 
     async def opened(self, text: str) -> list[int]:
         """What all questions about this input begin with."""
@@ -73,47 +75,55 @@ class Judge:
                 param=param if len(opened) >= max(longest) else f"questions[{number}]",
             )
 
-    async def calibrate(self, method: Method, questions: Sequence[Asked]) -> None:
-        """Measure what isn't known yet. Input by input, so that each is read once."""
-        unknown = [one for question in questions for one in question.wordings if self._leanings.get(self._key(method, one)) is None]
-        unknown = list(dict.fromkeys(unknown))
-        if not unknown:
-            return
-        rows: dict[WordingTokens, list[Row]] = {one: [] for one in unknown}
-        for number, text in enumerate(method.inputs):
+    async def calibrate(self, method: Method, questions: Sequence[Asked]) -> Leanings:
+        """What each wording leans to: remembered, or measured now; input by input, so that each is read once."""
+        wordings = list(dict.fromkeys(wording for question in questions for wording in question.wordings))
+        found = {wording: self._known.get(self._key(method, wording)) for wording in wordings} if method.inputs else {}
+        unknown = [wording for wording, leaning in found.items() if leaning is None]
+        rows: dict[WordingTokens, list[Row]] = {wording: [] for wording in unknown}
+        for number, text in enumerate(method.inputs if unknown else ()):
             opened = await self.opened(text)
             self.check(opened, questions, f"calibration.inputs[{number}]")
             self._tally.calibration += len(opened)
-            for one in unknown:
-                rows[one].append(await self._weighed(opened, one))
-                self._tally.calibration += self._added(one)
-        for one in unknown:
-            self._leanings.put(self._key(method, one), method.leaning(rows[one]))
+            for wording in unknown:
+                rows[wording].append(await self._weighed(opened, wording))
+                self._tally.calibration += self._added(wording)
+        measured = {wording: method.leaning(rows[wording]) for wording in unknown}
+        for wording, leaning in measured.items():
+            self._known.put(self._key(method, wording), leaning)
+        return {wording: leaning for wording, leaning in found.items() if leaning is not None} | measured
 
-    async def decide(self, opened: list[int], question: Asked, method: Method) -> list[float] | None:
+    async def decide(self, opened: list[int], question: Asked, leanings: Leanings) -> list[float] | None:
         """The options' probabilities, or None: the model declined."""
+        if not self._tally.input:
+            self._scorer.cached = None
+        if await self._declines(opened, question):
+            return None
         corrected = []
         for wording in question.wordings:
-            declined = bool(question.refusals) and await self._declines(opened, wording, question.refusals)
-            self._count(opened, wording)
-            if declined:
-                return None
             row = await self._weighed(opened, wording)
-            leaning = self._leanings.get(self._key(method, wording)) or [0.0] * len(row)
+            self._count(opened, wording)
+            leaning = leanings.get(wording, [0.0] * len(row))
             corrected.append([told - leant for told, leant in zip(row, leaning, strict=True)])
         return distribution([math.fsum(column) / len(corrected) for column in zip(*corrected, strict=True)])
 
-    async def _declines(self, opened: list[int], wording: WordingTokens, openings: Sequence[Sequence[int]]) -> bool:
-        return await self._scorer.begins(self._frame.closed(opened, wording.question), openings, refusals.LIKELY)
+    async def _declines(self, opened: list[int], question: Asked) -> bool:
+        """Asked after the first wording, which leaves the model the most freedom."""
+        if not question.refusals:
+            return False
+        first = question.wordings[0]
+        declines = await self._scorer.begins(self._frame.closed(opened, first.question), question.refusals, refusals.LIKELY)
+        if declines:
+            self._count(opened, first)
+        return declines
 
     async def _weighed(self, opened: list[int], wording: WordingTokens) -> Row:
         prompt = self._frame.closed(opened, wording.question)
         return await self._scorer.score([*prompt, *wording.start], wording.options)
 
     def _count(self, opened: list[int], wording: WordingTokens) -> None:
-        if not self._tally.input:
-            self._tally.input = len(opened)
-            self._tally.cached = min(self._scorer.cached, len(opened))
+        self._tally.input = len(opened)
+        self._tally.cached = min(self._scorer.cached or 0, len(opened))
         self._tally.questions += self._added(wording)
 
     def _added(self, wording: WordingTokens) -> int:

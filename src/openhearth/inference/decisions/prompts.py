@@ -5,7 +5,7 @@ A text of the client's is tokenised without special tokens and spliced into the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -15,6 +15,7 @@ from openhearth.engines.contract import EngineClient
 from openhearth.errors import EngineFailed
 from openhearth.inference.completions.vocabulary import Vocabulary
 from openhearth.inference.decisions.questions import Wording
+from openhearth.inference.decisions.refusals import OPENINGS
 
 _PLACE = "openhearthwritesthecontenthere"
 _INPUT = "Input:\n"
@@ -27,10 +28,11 @@ class _Rendered(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A chat template's tokens around a user's only message, up to where the answer begins."""
+    """A chat template's tokens around a user's only message, up to where the answer begins; and how a refusal begins there, in tokens."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
+    openings: Mapping[str, tuple[int, ...]]
 
     def opened(self, content: Sequence[int]) -> list[int]:
         """The part that all questions share."""
@@ -52,7 +54,8 @@ async def read_frame(client: EngineClient, vocabulary: Vocabulary) -> Frame:
     before, found, after = rendered.rpartition(_PLACE)
     if not found:
         raise EngineFailed("The model's chat template shows no user message.")
-    return Frame(tuple(await vocabulary.ids(before)), tuple(await vocabulary.ids(after, add_special=False)))
+    openings = {opening: tuple(await vocabulary.plain_ids(opening)) for opening in OPENINGS}
+    return Frame(tuple(await vocabulary.ids(before)), tuple(await vocabulary.ids(after, add_special=False)), openings)
 
 
 @dataclass(frozen=True, slots=True)

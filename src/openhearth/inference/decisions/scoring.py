@@ -63,12 +63,12 @@ def tree(options: Sequence[Sequence[int]]) -> list[Node]:
 
 
 class Scorer:
-    """Scores options at one engine. `cached`: how many of the last fork's prompt tokens the engine still had."""
+    """Scores options at one engine. `cached`: how many tokens of the first prompt the engine still had; None before there was one."""
 
     def __init__(self, client: EngineClient, vocabulary: Vocabulary) -> None:
         self._client = client
         self._vocabulary = vocabulary
-        self.cached = 0
+        self.cached: int | None = None
 
     async def score(self, prompt: list[int], options: Sequence[Sequence[int]]) -> list[float]:
         """Each option's log-probability: that the answer begins with it, and with no longer option that begins with it too."""
@@ -111,7 +111,8 @@ class Scorer:
     async def _likeliest(self, before: list[int]) -> dict[int, float]:
         request = {"prompt": before, "n_predict": 1, "n_probs": _TOLD, "temperature": 0, "cache_prompt": True, "return_tokens": True}
         answer = msgspec.json.decode(await self._client.post(PATH, msgspec.json.encode(request)), type=EngineAnswer)
-        self.cached = answer.timings.cache_n if answer.timings else 0
+        if self.cached is None:
+            self.cached = answer.timings.cache_n if answer.timings else 0
         # Nothing is told of a place whose likeliest token ends within a character; then every token is forced.
         return {other.id: other.logprob for entry in answer.completion_probabilities[:1] for other in entry.top_logprobs}
 

@@ -12,7 +12,7 @@ from openhearth.inference.completions.vocabulary import Vocabulary
 from openhearth.inference.contract import Inference
 from openhearth.inference.decisions import evidence
 from openhearth.inference.decisions.answers import answer
-from openhearth.inference.decisions.calibration import Leanings, Method, method
+from openhearth.inference.decisions.calibration import Known, Method, method
 from openhearth.inference.decisions.judge import Judge, Tally
 from openhearth.inference.decisions.prompts import Frame, read_frame
 from openhearth.inference.decisions.questions import Wording, ask
@@ -32,7 +32,7 @@ class Decisions:
         self._house = house
         self._frames: dict[str, Frame] = {}
         self._special: dict[str, dict[int, str]] = {}
-        self._leanings = Leanings()
+        self._known = Known()
 
     async def create(self, principal: Principal, request: DecisionRequest) -> Decision:
         """Raises InvalidRequest naming the field, ContextLengthExceeded."""
@@ -57,7 +57,7 @@ class Decisions:
         if model.id not in self._frames:
             self._frames[model.id] = await read_frame(lease.client, vocabulary)
         scorer = Scorer(lease.client, vocabulary)
-        return Judge(model.id, self._frames[model.id], vocabulary, scorer, self._leanings, lease.properties.context, tally)
+        return Judge(model.id, self._frames[model.id], vocabulary, scorer, self._known, lease.properties.context, tally)
 
 
 async def _answers(judge: Judge, request: DecisionRequest, text: str, questions: Questions, calibration: Method) -> list[Answer]:
@@ -65,9 +65,9 @@ async def _answers(judge: Judge, request: DecisionRequest, text: str, questions:
     opened = await judge.opened(text)
     asked = [await judge.asked(wordings) for wordings in questions]
     judge.check(opened, asked, "input")
-    await judge.calibrate(calibration, asked)
+    leanings = await judge.calibrate(calibration, asked)
     pairs = zip(request.questions, asked, strict=True)
-    return [answer(question, await judge.decide(opened, one, calibration)) for question, one in pairs]
+    return [answer(question, await judge.decide(opened, one, leanings)) for question, one in pairs]
 
 
 def _check_model(model: ResolvedModel) -> None:
