@@ -17,7 +17,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return environment("openai-legacy", ["openai==0.28.1"])
+    return environment("openai-legacy", ["openai==0.28.1", "numpy>=2"])
 
 
 @pytest.fixture(scope="module")
