@@ -107,9 +107,8 @@ def main() -> None:
         stack.enter_context(running([sys.executable, "-c", LLAMA.format(key=KEY), *arguments], f"{peer}/v1/models"))
         for base in (root, peer):
             asyncio.run(take(base, "bench", 2, 8, 999))
-        print(
-            "| streams | ours tok/s | llama.cpp tok/s | ratio | ours first ms | llama.cpp first ms | difference ms |\n|---|---|---|---|---|---|---|"
-        )
+        print("| streams | ours tok/s | llama.cpp tok/s | ratio | ours first ms | llama.cpp first ms | difference ms |")
+        print("|---|---|---|---|---|---|---|")
         for streams in given.streams:
             pairs = []
             for number in range(given.rounds):

@@ -1,4 +1,7 @@
-"""LangChain's `ChatOpenAI` under LangChain's own standard tests, with the real model. Flags say what the model can't do, not what we can't."""
+"""LangChain's `ChatOpenAI` under LangChain's own standard tests, with the real model.
+
+Flags say what the model can't do, not what we can't.
+"""
 
 from __future__ import annotations
 
