@@ -14,7 +14,13 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from tests.support.serving import RunningServer
 
-pytestmark = pytest.mark.real
+pytestmark = [
+    pytest.mark.real,
+    # LangChain keeps one asynchronous client for all models, so all tests need one event loop.
+    pytest.mark.asyncio(loop_scope="class"),
+    # Its own, of pydantic's versions.
+    pytest.mark.filterwarnings("default"),
+]
 
 
 class TestChatOpenAI(ChatModelIntegrationTests):
@@ -30,7 +36,10 @@ class TestChatOpenAI(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "gpt-4o-mini", "temperature": 0, "seed": 1, "max_tokens": 400, **getattr(self, "_address", {"api_key": "none"})}
+        # Without a penalty a model this small repeats itself until the limit.
+        sampling = {"temperature": 0, "seed": 1, "max_tokens": 400, "frequency_penalty": 1}
+        # LangChain asks for a stream's usage by itself only at OpenAI's own address.
+        return {"model": "gpt-4o-mini", "stream_usage": True, **sampling, **getattr(self, "_address", {"api_key": "none"})}
 
     @property
     def supports_json_mode(self) -> bool:
