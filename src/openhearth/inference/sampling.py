@@ -9,6 +9,10 @@ from openhearth.engines.contract import EngineProperties
 from openhearth.errors import InvalidRequest
 
 
+WHOLE_TEXT = 2**17
+"""Tokens that penalties look back over; the engine keeps room for so many, so "all" must have an end."""
+
+
 class SamplingParameters(Protocol):
     """What a request must have to be sampled. None: OpenAI's default."""
 
@@ -41,7 +45,7 @@ def sampling(request: SamplingParameters) -> dict[str, Any]:
         values["min_p"] = 0.05
     penalties = {name: value for name in ("presence_penalty", "frequency_penalty") if (value := getattr(request, name))}
     if penalties:
-        values |= {**penalties, "repeat_last_n": -1}
+        values |= {**penalties, "repeat_last_n": WHOLE_TEXT}
     if request.logit_bias:
         values["logit_bias"] = [[_token(name), bias] for name, bias in request.logit_bias.items()]
     return values
