@@ -12,6 +12,7 @@ import openai
 import pytest
 from openai.types import Completion
 
+from openhearth.inference.sampling import WHOLE_TEXT
 from openhearth.wire.completions import MAX_CHOICES
 from tests.support.serving import RunningServer
 
@@ -112,7 +113,7 @@ class TestReply:
         assert seen["top_p"] == 0.9
         assert seen["presence_penalty"] == 1
         assert seen["frequency_penalty"] == -1
-        assert seen["repeat_last_n"] == -1
+        assert seen["repeat_last_n"] == WHOLE_TEXT
         assert seen["logit_bias"] == [[5, -100]]
         assert (seen["top_k"], seen["min_p"]) == (0, 0)
         assert seen["stream"] is True
