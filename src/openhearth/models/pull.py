@@ -74,7 +74,7 @@ class Puller:
         folder = self.library.folder(model_id)
         stored = []
         for alternatives in files:
-            here = _already_here(alternatives[0])
+            here = None if entry else _already_here(alternatives[0])
             found = await _measured(here) if here else await self._first_of(alternatives, folder)
             stored.append(StoredFile(str(here) if here else found.path.relative_to(folder).as_posix(), found.sha256, found.size))
         manifest = await asyncio.to_thread(inspected, model_id, folder, stored, source, int(time.time()), entry)
