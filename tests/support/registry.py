@@ -30,6 +30,8 @@ class File:
     body: bytes
     etag: str | None = '"one"'
     ranges: bool = True
+    suffixes: bool = True
+    """Whether it knows `bytes=-100`, too."""
     breaks: list[int] = field(default_factory=list)
     """The next replies break off after so many bytes."""
     stalls: list[int] = field(default_factory=list)
@@ -124,6 +126,8 @@ def _range(request: web.Request, file: File) -> tuple[int, int] | None:
     size = len(file.body)
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", ""))
     if not found or not file.ranges or request.headers.get("If-Range", file.etag) != file.etag:
+        return None
+    if not found[1] and not file.suffixes:
         return None
     if not found[1]:
         return max(0, size - int(found[2])), size

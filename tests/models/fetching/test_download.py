@@ -265,6 +265,13 @@ async def test_endless_bytes_without_a_length_end_at_the_expected_size(tmp_path:
             await fetch(artifact(url, body=b"x" * 1000), tmp_path, watch, patience=patience)
 
 
+async def test_too_few_bytes_without_a_length_are_kept_to_go_on_from(tmp_path: Path, watch: Watch, patience: Patience) -> None:
+    async with raw_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 700) as url:
+        with pytest.raises(DownloadFailed, match="broke off after 700 bytes"):
+            await fetch(artifact(url, body=b"x" * 1000), tmp_path, watch, patience=patience)
+    assert (tmp_path / PART).stat().st_size == 700
+
+
 async def test_no_length_and_nothing_to_check_it_by(tmp_path: Path, watch: Watch, patience: Patience) -> None:
     async with raw_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 700) as url:
         with pytest.raises(DownloadFailed, match="nobody could tell whether it is whole"):
