@@ -96,17 +96,18 @@ def test_a_score_is_the_expected_level(client: openai.OpenAI) -> None:
 
 
 def test_the_probabilities_are_the_engines_own(client: openai.OpenAI) -> None:
-    """Computed here from the fake engine's language: two wordings, the mean of their log-odds."""
+    """Computed here from the fake engine's language: three wordings, the mean of their log-odds."""
     [answer] = decide(client, PREDICATE, **PLAIN).answers
     statement, odds = PREDICATE["instructions"], []
     for question in (
         f"Question: Is this statement about the input true? {statement}",
         f"Statement: {statement}\nIs the statement true or false?",
+        f"Statement: {statement}\nIs the statement false or true?",
     ):
         context = render([{"role": "user", "content": f"Input:\n{TEXT}\n\n{question}"}]) + "The statement is"
         odds.append(language.logprob(context, " true") - language.logprob(context, " false"))
     assert isinstance(answer, AnswerAnswerResourcePredicate)
-    assert answer.probability == pytest.approx(1 / (1 + 2.718281828459045 ** -(sum(odds) / 2)))
+    assert answer.probability == pytest.approx(1 / (1 + 2.718281828459045 ** -(sum(odds) / 3)))
 
 
 def test_the_order_of_choices_decides_nothing(client: openai.OpenAI) -> None:

@@ -45,9 +45,13 @@ def ask(question: Question, path: str) -> tuple[Wording, ...]:
 
 
 def _predicate(statement: str) -> tuple[Wording, ...]:
+    def wording(question: str) -> Wording:
+        return Wording(question, "The statement is", ("true", "false"))
+
     return (
-        Wording(f"Question: Is this statement about the input true? {statement}", "The statement is", ("true", "false")),
-        Wording(f"Statement: {statement}\nIs the statement true or false?", "The statement is", ("true", "false")),
+        wording(f"Question: Is this statement about the input true? {statement}"),
+        wording(f"Statement: {statement}\nIs the statement true or false?"),
+        wording(f"Statement: {statement}\nIs the statement false or true?"),
     )
 
 
