@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from openhearth.accounts.keys import Principal
 from openhearth.engines.pool import Lease
@@ -20,9 +21,17 @@ from openhearth.inference.decisions.relay import relayed
 from openhearth.inference.decisions.scoring import Scorer
 from openhearth.inference.metering import Usage
 from openhearth.models.resolve import ResolvedModel
-from openhearth.wire.decisions import Answer, Decision, DecisionRequest, DecisionUsage, InputTokensDetails, OutputTokensDetails
+from openhearth.wire.decisions import Answer, Decision, DecisionRequest, DecisionUsage, InputTokensDetails, OutputTokensDetails, Question
 
-Questions = Sequence[tuple[Wording, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One request as this server answers it: the input as text, each question's wordings."""
+
+    text: str
+    questions: Sequence[Question]
+    wordings: Sequence[tuple[Wording, ...]]
+    calibration: Method
 
 
 class Decisions:
@@ -36,18 +45,15 @@ class Decisions:
 
     async def create(self, principal: Principal, request: DecisionRequest) -> Decision:
         """Raises InvalidRequest naming the field, ContextLengthExceeded."""
-        text = evidence.written(request.input)
-        questions = [ask(question, f"questions[{number}]") for number, question in enumerate(request.questions)]
-        calibration = method(request.calibration)
         model = await self._house.models.resolve(request.model)
-        _check_model(model)
+        work = None if model.spec.kind == "upstream" else _work(request, model)
         started, tally = time.perf_counter(), Tally()
         async with self._house.pool.acquire(model.spec, slots=1) as lease:
             try:
-                if lease.spec.kind == "upstream":
+                if work is None:
                     return await relayed(lease.client, request, model, tally)
                 judge = await self._judge(model, lease, tally)
-                return Decision(model.id, await _answers(judge, request, text, questions, calibration), _told(tally))
+                return Decision(model.id, await _answers(judge, work), _told(tally))
             finally:
                 used = Usage(tally.input + tally.questions + tally.calibration, tally.output, tally.cached)
                 self._house.meter.record(principal, "decision", model.id, used, duration_s=time.perf_counter() - started)
@@ -60,19 +66,22 @@ class Decisions:
         return Judge(model.id, self._frames[model.id], vocabulary, scorer, self._known, lease.properties.context, tally)
 
 
-async def _answers(judge: Judge, request: DecisionRequest, text: str, questions: Questions, calibration: Method) -> list[Answer]:
-    """Whatever doesn't fit is found before anything is evaluated."""
-    opened = await judge.opened(text)
-    asked = [await judge.asked(wordings) for wordings in questions]
-    judge.check(opened, asked, "input")
-    leanings = await judge.calibrate(calibration, asked)
-    pairs = zip(request.questions, asked, strict=True)
-    return [answer(question, await judge.decide(opened, one, leanings)) for question, one in pairs]
-
-
-def _check_model(model: ResolvedModel) -> None:
+def _work(request: DecisionRequest, model: ResolvedModel) -> Work:
+    """The request, checked before an engine is started for it."""
     if model.task != "chat":
         raise InvalidRequest(f"'{model.id}' can't answer questions about a text. Use a chat model for decisions.", param="model")
+    wordings = [ask(question, f"questions[{number}]") for number, question in enumerate(request.questions)]
+    return Work(evidence.written(request.input), request.questions, wordings, method(request.calibration))
+
+
+async def _answers(judge: Judge, work: Work) -> list[Answer]:
+    """Whatever doesn't fit is found before anything is evaluated."""
+    opened = await judge.opened(work.text)
+    asked = [await judge.asked(wordings) for wordings in work.wordings]
+    judge.check(opened, asked, "input")
+    leanings = await judge.calibrate(work.calibration, asked)
+    pairs = zip(work.questions, asked, strict=True)
+    return [answer(question, await judge.decide(opened, one, leanings)) for question, one in pairs]
 
 
 def _told(tally: Tally) -> DecisionUsage:
