@@ -202,8 +202,8 @@ class TestStreams:
         stream = client.completions.create(model="fake:chat", prompt=SAY, stream=True, max_tokens=50)
         assert "".join(chunk.choices[0].text for chunk in stream) == SAID
 
-    def test_an_engine_that_dies_ends_the_stream_with_an_error_event(self, server: RunningServer) -> None:
-        client = openai.OpenAI(base_url=server.base_url, api_key=server.key, max_retries=0)
+    def test_an_engine_that_dies_ends_the_stream_with_an_error_event(self, own_server: RunningServer) -> None:
+        client = openai.OpenAI(base_url=own_server.base_url, api_key=own_server.key, max_retries=0)
         stream = client.completions.create(model="fake:chat", prompt="[[crash_after:2]] [[tokens:9]]", stream=True)
         with pytest.raises(openai.APIError, match="engine"):
             list(stream)

@@ -25,10 +25,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def client(house: RunningServer) -> Iterator[openai.OpenAI]:
-    client = openai.OpenAI(base_url=house.base_url, api_key=house.key, max_retries=0)
-    yield client
-    for kept in list(client.chat.completions.list(limit=100)):
-        client.chat.completions.delete(kept.id)
+    with openai.OpenAI(base_url=house.base_url, api_key=house.key, max_retries=0) as client:
+        yield client
+        for kept in list(client.chat.completions.list(limit=100)):
+            client.chat.completions.delete(kept.id)
 
 
 def keep(client: openai.OpenAI, **labels: str) -> str:
@@ -98,19 +98,19 @@ def test_its_messages(client: openai.OpenAI) -> None:
 
 def test_replies_are_what_the_specification_says(client: openai.OpenAI, house: RunningServer) -> None:
     stored = keep(client, topic="a")
-    http = httpx.Client(base_url=house.base_url, headers={"authorization": f"Bearer {house.key}"})
-    conforms(http.get("/chat/completions").json(), "ChatCompletionList")
-    messages = http.get(f"/chat/completions/{stored}/messages").json()
-    # Its schema knows assistants' messages only; its own example shows a user's.
-    conforms({**messages, "data": [{**message, "role": "assistant"} for message in messages["data"]]}, "ChatCompletionMessageList")
-    conforms(http.delete(f"/chat/completions/{stored}").json(), "ChatCompletionDeleted")
+    with httpx.Client(base_url=house.base_url, headers={"authorization": f"Bearer {house.key}"}) as http:
+        conforms(http.get("/chat/completions").json(), "ChatCompletionList")
+        messages = http.get(f"/chat/completions/{stored}/messages").json()
+        # Its schema knows assistants' messages only; its own example shows a user's.
+        conforms({**messages, "data": [{**message, "role": "assistant"} for message in messages["data"]]}, "ChatCompletionMessageList")
+        conforms(http.delete(f"/chat/completions/{stored}").json(), "ChatCompletionDeleted")
 
 
 def test_they_survive_the_server(tmp_path: Path) -> None:
     with started(tmp_path / "data") as first:
-        stored = keep(openai.OpenAI(base_url=first.base_url, api_key=first.key), topic="kept")
+        with openai.OpenAI(base_url=first.base_url, api_key=first.key) as client:
+            stored = keep(client, topic="kept")
         first.process.kill()
         first.process.wait()
-    with started(tmp_path / "data") as second:
-        client = openai.OpenAI(base_url=second.base_url, api_key=second.key)
+    with started(tmp_path / "data") as second, openai.OpenAI(base_url=second.base_url, api_key=second.key) as client:
         assert client.chat.completions.retrieve(stored).metadata == {"topic": "kept"}

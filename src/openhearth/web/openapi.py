@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, get_type_hints
 
 import msgspec
@@ -41,7 +42,7 @@ def _types(endpoints: list[Endpoint]) -> list[Any]:
     for endpoint in endpoints:
         types += [t for t in (endpoint.request, endpoint.response) if t is not None]
         if endpoint.query is not None:
-            types += get_type_hints(endpoint.query, include_extras=True).values()
+            types += _hints(endpoint.query).values()
     return list({id(t): t for t in types}.values())
 
 
@@ -86,8 +87,14 @@ def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
 def _query_parameters(endpoint: Endpoint, by_type: dict[int, Any]) -> list[dict[str, Any]]:
     if endpoint.query is None:
         return []
-    hints = get_type_hints(endpoint.query, include_extras=True)
+    hints = _hints(endpoint.query)
     return [
         {"name": field.encode_name, "in": "query", "required": field.required, "schema": by_type[id(hints[field.name])]}
         for field in msgspec.structs.fields(endpoint.query)
     ]
+
+
+@cache
+def _hints(query: type) -> dict[str, Any]:
+    """The same objects each time: schemas are found by their types' identity."""
+    return get_type_hints(query, include_extras=True)
