@@ -31,7 +31,8 @@ def client(real_server: RunningServer) -> Iterator[openai.OpenAI]:
 
 def test_every_sampling_parameter_is_taken(client: openai.OpenAI) -> None:
     reply = client.chat.completions.create(
-        model="gpt-4o-mini", messages=RIVERS, max_tokens=12, temperature=0.7, top_p=0.9, presence_penalty=1, frequency_penalty=-0.5, seed=2**62,
+        model="gpt-4o-mini", messages=RIVERS, max_tokens=12, temperature=0.7, top_p=0.9, presence_penalty=1, frequency_penalty=-0.5,
+        seed=2**62,
         logit_bias={"0": -100}, stop=["\n\n\n"], n=2, user="someone",
     )  # fmt: skip
     assert all(choice.message.content for choice in reply.choices)
