@@ -59,8 +59,9 @@ def test_chat_streamed(client: openai.OpenAI, wanted: bool) -> None:
 
 
 def test_tools_and_schemas_go_through(client: openai.OpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": "hi"}]
     tools: list[Any] = [WEATHER]
-    reply = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}], tools=tools, tool_choice="required")
+    reply = client.chat.completions.create(model="gpt-4o", messages=messages, tools=tools, tool_choice="required")
     (call,) = reply.choices[0].message.tool_calls or []
     assert call.type == "function"
     assert call.function.name == "get_weather"
