@@ -20,7 +20,6 @@ from openhearth.inference.chat.deltas import CallDelta, Delta, Tally
 from openhearth.inference.chat.formats import violation
 from openhearth.inference.chat.messages import instructions, with_system
 from openhearth.inference.chat.prompt import ChatPrompt
-from openhearth.inference.chat.request import Plan
 from openhearth.inference.chat.tools import ToolUse
 
 CALLED = "tool_calls"
@@ -33,7 +32,6 @@ class Caller:
 
     lease: Lease
     prompt: ChatPrompt
-    plan: Plan
     use: ToolUse
     tally: Tally
     body: dict[str, Any]

@@ -33,7 +33,7 @@ class Generation:
     def grouped(self) -> bool:
         """Whether the engine may make several choices in one request of ours: nothing needs to be followed choice by choice."""
         plan = self.plan
-        return plan.logprobs is None and plan.format is None and (plan.tools is None or plan.tools.mode == "none")
+        return plan.logprobs is None and plan.format is None and plan.calling is None
 
     @property
     def width(self) -> int:
@@ -45,7 +45,7 @@ class Generation:
         plan = self.plan
         count = min(self.width, plan.n - first)
         more: dict[str, Any] = {"max_tokens": plan.max_tokens, "stop": plan.stops or None}
-        if plan.format is not None and plan.format.grammar is not None:
+        if plan.format is not None:
             more["json_schema"] = plan.format.grammar
         if plan.logprobs is not None:
             more |= {"stop": None, "logprobs": True, "top_logprobs": plan.logprobs}
@@ -62,9 +62,9 @@ class Generation:
 
     def _job(self, first: int) -> Callable[[], AsyncGenerator[list[Delta]]]:
         plan = self.plan
-        if plan.tools is not None and plan.tools.mode != "none":
-            return Caller(self.lease, self.prompt, plan, plan.tools, self.tally, self.body(first), first).deltas
-        if plan.logprobs is not None and plan.format is None:
+        if plan.calling is not None:
+            return Caller(self.lease, self.prompt, plan.calling, self.tally, self.body(first), first).deltas
+        if plan.scored:
             return lambda: scored(self.lease.client, self.vocabulary, self.prompt, plan, first, self.tally)
         return lambda: self._answered(first)
 

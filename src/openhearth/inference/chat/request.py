@@ -36,6 +36,16 @@ class Plan:
     reasoning_effort: ReasoningEffort | None
     include_usage: bool
 
+    @property
+    def calling(self) -> ToolUse | None:
+        """The tools, if the model may or must call them."""
+        return self.tools if self.tools is not None and self.tools.mode != "none" else None
+
+    @property
+    def scored(self) -> bool:
+        """Whether every token's log-probability is told, of plain prose; the engine tells those of calls and formatted replies."""
+        return self.logprobs is not None and self.format is None and self.calling is None
+
 
 def plan(request: ChatRequest) -> Plan:
     """Raises InvalidRequest naming the parameter."""

@@ -164,14 +164,14 @@ class Chat:
         plan, properties = work.plan, work.lease.properties
         template = properties.template_capabilities
         told = messages.conversation(work.request.messages, plan.tools, template)
-        tools = list(plan.tools.tools.values()) if plan.tools and plan.tools.mode == "auto" and template.get("supports_tools") else []
+        native = plan.calling is not None and plan.calling.mode == "auto" and template.get("supports_tools")
+        tools = [tool.described() for tool in plan.calling.tools.values()] if plan.calling is not None and native else []
         options: dict[str, Any] = {}
         if plan.reasoning_effort is not None and "reasoning" in properties.capabilities:
             thinks = plan.reasoning_effort != "none"
             options["chat_template_kwargs"] = {"reasoning_effort": plan.reasoning_effort, "enable_thinking": thinks}
-        scored = plan.logprobs is not None and plan.format is None and (plan.tools is None or plan.tools.mode == "none")
         prompts = Prompts(work.lease.client, properties.context)
-        return await prompts.prepare(told, [tool.described() for tool in tools], options, max_tokens=plan.max_tokens, as_tokens=scored)
+        return await prompts.prepare(told, tools, options, max_tokens=plan.max_tokens, as_tokens=plan.scored)
 
 
 def _folding(wanted: Plan) -> Folding:
