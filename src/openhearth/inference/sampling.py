@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from openhearth.engines.contract import EngineProperties
 from openhearth.errors import InvalidRequest
 
-
 WHOLE_TEXT = 2**17
 """Tokens that penalties look back over; the engine keeps room for so many, so "all" must have an end."""
 

@@ -11,6 +11,7 @@ import msgspec
 from openhearth.engines.contract import EngineClient
 from openhearth.inference.chat.deltas import CallDelta, Delta, Tally
 from openhearth.inference.chat.prompt import ChatPrompt
+from openhearth.inference.chat.thoughts import Thoughts
 from openhearth.wire.chat_replies import EngineChatChoice, EngineChatEvent, EngineDelta, EngineToolCall, TokenLogprob, TopLogprob
 from openhearth.wire.completions import EngineEvent, EngineToken, EngineTop
 
@@ -30,7 +31,7 @@ def request(prompt: ChatPrompt, sampling: dict[str, Any], *, seed: int, count: i
 
 async def answered(client: EngineClient, prompt: ChatPrompt, body: dict[str, Any], first: int, tally: Tally) -> AsyncGenerator[list[Delta]]:
     """One engine request's choices, numbered from `first`."""
-    decoder = Reader(first, tally) if prompt.tokens is None else _Text(first, tally)
+    decoder = Reader(first, tally) if prompt.tokens is None else _Text(first, tally, thinks=prompt.thinks)
     path = CHAT if prompt.tokens is None else TEXT
     async with aclosing(client.stream(path, msgspec.json.encode(body))) as bursts:
         async for payloads in bursts:
@@ -74,10 +75,12 @@ class Reader:
 class _Text:
     """Text completion events; an answer's own usage stands in its last one."""
 
-    def __init__(self, first: int, tally: Tally) -> None:
+    def __init__(self, first: int, tally: Tally, *, thinks: bool) -> None:
         self._first = first
         self._tally = tally
+        self._thinks = thinks
         self._counted: dict[int, int] = {}
+        self._thoughts: dict[int, Thoughts] = {}
 
     def read(self, payload: bytes) -> Iterable[Delta]:
         event = _TEXT.decode(payload)
@@ -89,7 +92,18 @@ class _Text:
                 self._tally.generated(0)
                 self._tally.finished(event.usage, self._counted.get(choice.index, 0))
             told = logprobs(choice.logprobs.content) if choice.logprobs else ()
-            yield Delta(self._first + choice.index, choice.text, logprobs=told, finish=choice.finish_reason)
+            thought, answer = self._split(choice.index, choice.text, last=choice.finish_reason is not None)
+            self._tally.reasoning_tokens += bool(thought)
+            yield Delta(self._first + choice.index, answer, thought, logprobs=told, finish=choice.finish_reason)
+
+    def _split(self, index: int, text: str, *, last: bool) -> tuple[str, str]:
+        if index not in self._thoughts:
+            self._thoughts[index] = Thoughts(begun=self._thinks)
+        thought, answer = self._thoughts[index].feed(text)
+        if last:
+            more_thought, more_answer = self._thoughts[index].end()
+            return thought + more_thought, answer + more_answer
+        return thought, answer
 
 
 def _call(call: EngineToolCall) -> CallDelta:

@@ -18,6 +18,7 @@ import msgspec
 from openhearth.engines.contract import EngineClient
 from openhearth.engines.failures import context_exceeded
 from openhearth.inference.chat.messages import Plain
+from openhearth.inference.chat.thoughts import OPEN
 
 _SUSPICIOUS = re.compile(r"[<>\[\uff5c\u2581]")
 _MESSAGE_OVERHEAD = 24
@@ -43,6 +44,8 @@ class ChatPrompt:
     options: dict[str, Any]
     """What else the template is told, e.g. `chat_template_kwargs`."""
     tokens: list[int] | None = None
+    thinks: bool = False
+    """Whether the prompt ends with the beginning of a thought; known of tokens only."""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -66,9 +69,10 @@ class Prompts:
         prompt = ChatPrompt(messages, tools, options)
         hostile = await self._hostile(list(_strings(messages)) + list(_strings(tools)))
         if hostile or as_tokens:
-            prompt = ChatPrompt(messages, tools, options, await self._tokens(prompt, hostile))
+            tokens, thinks = await self._tokens(prompt, hostile)
+            prompt = ChatPrompt(messages, tools, options, tokens, thinks)
         if self._context is not None and not self._surely_fits(messages, tools, max_tokens or 1):
-            count = len(await self._tokens(prompt, hostile) if prompt.tokens is None else prompt.tokens)
+            count = len((await self._tokens(prompt, hostile))[0] if prompt.tokens is None else prompt.tokens)
             if count + (max_tokens or 1) > self._context:
                 raise context_exceeded(count, self._context, max_tokens, "messages" if count >= self._context else "max_tokens")
         return prompt
@@ -89,7 +93,7 @@ class Prompts:
     async def _differs(self, text: str) -> bool:
         return await self._ids(text, special=True) != await self._ids(text, special=False)
 
-    async def _tokens(self, prompt: ChatPrompt, hostile: set[str]) -> list[int]:
+    async def _tokens(self, prompt: ChatPrompt, hostile: set[str]) -> tuple[list[int], bool]:
         places = _Places(hostile)
         fields = ChatPrompt(places.in_messages(prompt.messages), places.in_json(prompt.tools), prompt.options).fields
         rendered = msgspec.json.decode(await self._client.post("/apply-template", msgspec.json.encode(fields)), type=_Rendered).prompt
@@ -99,7 +103,7 @@ class Prompts:
                 tokens += await self._ids(places.texts[piece], special=False)
             elif piece or number == 0:
                 tokens += await self._ids(piece, special=True, start=number == 0)
-        return tokens
+        return tokens, rendered.rstrip().endswith(OPEN)
 
     async def _ids(self, text: str, *, special: bool, start: bool = False) -> list[int]:
         body = msgspec.json.encode({"content": text, "parse_special": special, "add_special": start})
