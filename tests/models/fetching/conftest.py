@@ -8,29 +8,9 @@ from pathlib import Path
 import pytest
 
 from openhearth.models.fetching.patience import Patience
+from tests.models.fetching.offers import Index
+from tests.models.fetching.watching import QUICK, Watch
 from tests.support.registry import FileServer, Hub, file_server, hub
-
-QUICK = Patience(attempts=4, stall_s=1.0, first_wait_s=0.01, longest_wait_s=0.05)
-
-
-class Watch:
-    """Keeps everything that a Progress is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str, int | None]] = []
-
-    def begin(self, name: str, total: int | None) -> None:
-        self.told.append(("begin", name, total))
-
-    def advance(self, name: str, done: int) -> None:
-        self.told.append(("advance", name, done))
-
-    def end(self, name: str) -> None:
-        self.told.append(("end", name, None))
-
-    @property
-    def advances(self) -> list[int]:
-        return [done for what, _, done in self.told if what == "advance" and done is not None]
 
 
 @pytest.fixture
@@ -87,3 +67,13 @@ def own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "NETRC", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+
+
+@pytest.fixture
+def index(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Index:
+    return Index(server, monkeypatch)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "models"

@@ -15,7 +15,7 @@ import pytest
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching import Artifact, fetch
 from openhearth.models.fetching.partial import MARGIN
-from tests.models.fetching.conftest import Watch
+from tests.models.fetching.watching import Watch
 from tests.support.registry import FileServer, index_page, sha256, wheel
 
 BODY = random.Random(13).randbytes(8 << 20)
@@ -24,7 +24,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching import Artifact, fetch
-from tests.models.fetching.conftest import Watch
+from tests.models.fetching.watching import Watch
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, resource.RLIM_INFINITY))
 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from openhearth.models.fetching import Artifact, fetch
-from tests.models.fetching.conftest import Watch
+from tests.models.fetching.watching import Watch
 from tests.support.registry import FileServer, index_page, sha256, wheel
 
 BODY = random.Random(11).randbytes(4 << 20) + b"compressible " * 80_000
@@ -20,7 +21,7 @@ CHILD = """
 import asyncio, json, sys
 from pathlib import Path
 from openhearth.models.fetching import Artifact, fetch
-from tests.models.fetching.conftest import QUICK, Watch
+from tests.models.fetching.watching import QUICK, Watch
 
 name, parts, sha256, size = json.loads(sys.argv[1])
 found = asyncio.run(fetch(Artifact(name, tuple(parts), sha256, size), Path(sys.argv[2]), Watch(), patience=QUICK))
@@ -68,7 +69,11 @@ async def start(wanted: Artifact, folder: Path, server: FileServer) -> asyncio.s
 
 
 def arrived(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("model.gguf*"))
+    total = 0
+    for path in folder.glob("model.gguf*"):
+        with contextlib.suppress(FileNotFoundError):  # renamed or removed meanwhile
+            total += path.stat().st_size
+    return total
 
 
 async def killed_after(more: int, wanted: Artifact, folder: Path, server: FileServer) -> bool:

@@ -16,7 +16,7 @@ from openhearth.models.fetching import Artifact, fetch
 from openhearth.models.fetching.credentials import Credentials, taken_out
 from openhearth.models.fetching.patience import Patience
 from openhearth.models.fetching.web import MOST_REDIRECTS, Web
-from tests.models.fetching.conftest import Watch
+from tests.models.fetching.watching import Watch
 from tests.support.registry import FileServer, file_server, index_page, sha256, wheel
 
 BODY = b"model " * 1000

@@ -26,6 +26,7 @@ class Partial:
         """`identity`: what the bytes are of. A file left by something else is dropped."""
         self.path = path
         self._journal = path.with_name(path.name + ".json")
+        self._new_journal = path.with_name(path.name + ".json.new")
         self._identity = identity
         self.finished = 0
         self.base = 0
@@ -81,12 +82,13 @@ class Partial:
     def discard(self) -> None:
         """Remove the file and its journal."""
         self.path.unlink(missing_ok=True)
-        self._journal.unlink(missing_ok=True)
+        self.forget()
         self.finished, self.base, self.validator = 0, 0, None
 
     def forget(self) -> None:
         """Remove the journal of a file that has been moved away."""
         self._journal.unlink(missing_ok=True)
+        self._new_journal.unlink(missing_ok=True)
 
     def _load(self) -> bool:
         try:
@@ -101,11 +103,10 @@ class Partial:
 
     def _save(self) -> None:
         kept = {"identity": self._identity, "finished": self.finished, "base": self.base, "validator": self.validator}
-        new = self._journal.with_name(self._journal.name + ".new")
         try:
             self.path.touch()
-            new.write_text(json.dumps(kept))
-            new.replace(self._journal)
+            self._new_journal.write_text(json.dumps(kept))
+            self._new_journal.replace(self._journal)
         except OSError as error:
             raise unwritable(self.path.parent, error) from None
 
