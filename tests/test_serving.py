@@ -135,7 +135,7 @@ def test_wrong_addresses(tmp_path: Path, flags: list[str], status: int) -> None:
 
 def test_another_address_says_what_it_means(tmp_path: Path) -> None:
     with started(tmp_path / "data", flags=("--host", "0.0.0.0")) as running:
-        assert "every machine that reaches this one" in running.output.read_text()
+        assert "every machine that reaches this one" in greeting(running)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
