@@ -68,3 +68,21 @@ def test_nul_and_half_pairs_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         decode(f'{{"value":"{text}"}}'.encode(), Anything)
     assert caught.value.code == "invalid_text"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]" * 130 + b'"' + b'\\"' * 500_000,
+        b"[" + b"[]," * 2_000_000 + b"[]]",
+        b'{"a": "' + b"x" * 8_000_000 + b'", "b": [' + b"[], " * 200 + b"[]]}",
+    ],
+)
+def test_depth_is_found_in_linear_time(body: bytes) -> None:
+    """The first took hours when it was looked for with a backtracking expression; the test's own timeout would say so."""
+    assert depth(body) <= 3
+
+
+@pytest.mark.parametrize(("body", "expected"), [(b"[" * 200 + b"]" * 200, 200), (b"[" * 100_000, 100_000), (b'["[[["]' * 200, 1)])
+def test_depth(body: bytes, expected: int) -> None:
+    assert depth(body) == expected

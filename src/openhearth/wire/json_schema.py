@@ -13,25 +13,23 @@ from typing import Any
 from openhearth.errors import InvalidRequest, UnsupportedParameter
 
 MAX_DEPTH = 64
-MAX_NODES = 20_000
-MAX_PROPERTIES = 5_000
-MAX_ENUM_VALUES = 1_000
-MAX_NAME_CHARACTERS = 120_000
-"""Of all property names, enum and const values together."""
+MAX_WRITTEN_OUT = 20_000
+"""Parts, with every reference replaced by what it means: what a validator or a grammar may have to try."""
+_MOST = {"subschemas": 10_000, "properties": 500, "enum values": 1_000, "characters in names and values": 120_000}
+"""What the engine turns into a grammar within seconds on a small machine; OpenAI's own limits are ten times as high for properties."""
+LARGEST_BOUND = 2**53
 LARGEST_REPETITION = 2_000
 """A grammar writes out what may be repeated."""
 
 _ROOT = "whole"
-_BY_NAME = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
-_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_SINGLE = frozenset({"items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedProperties",
-                     "unevaluatedItems", "additionalItems"})  # fmt: skip
 _IGNORED_BY_GRAMMARS = frozenset(
     {"pattern", "multipleOf", "uniqueItems", "not", "if", "then", "else", "contains", "minContains", "maxContains", "patternProperties",
      "propertyNames", "dependentRequired", "dependentSchemas", "dependencies", "minProperties", "maxProperties", "unevaluatedProperties",
      "unevaluatedItems", "$dynamicRef", "$recursiveRef"}
 )  # fmt: skip
 _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+_VALUES = frozenset({"const", "enum", "default", "examples"})
+"""Keywords whose values are no schemas."""
 _REPETITIONS = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DIALECTS = re.compile(r"https?://json-schema\.org/(?:draft/(?:2019-09|2020-12)|draft-0[467])/schema#?")
@@ -41,35 +39,32 @@ Schema = Mapping[str, Any]
 
 
 def check(schema: Schema, param: str) -> None:
-    """Raises InvalidRequest naming `param`: too deep, too large, or a reference that leads nowhere or elsewhere."""
-    nodes = properties = enum_values = characters = 0
-    for path, node, depth in _walk(schema):
-        nodes += 1
-        names = node.get("properties")
-        values = node.get("enum")
-        properties += len(names) if isinstance(names, dict) else 0
-        enum_values += len(values) if isinstance(values, list) else 0
-        characters += _characters(node)
+    """Raises InvalidRequest naming `param`: too deep, too large also when written out, or a reference that leads nowhere or elsewhere."""
+    counts = dict.fromkeys(_MOST, 0)
+    for trail, node, depth in _walk(schema):
         if depth > MAX_DEPTH:
-            raise InvalidRequest(f"The schema is nested deeper than {MAX_DEPTH} levels.", param=param, code="invalid_json_schema")
+            raise _invalid(f"The schema is nested deeper than {MAX_DEPTH} levels.", param)
+        names, values = node.get("properties"), node.get("enum")
+        counts["subschemas"] += 1
+        counts["properties"] += len(names) if isinstance(names, dict) else 0
+        counts["enum values"] += len(values) if isinstance(values, list) else 0
+        counts["characters in names and values"] += _characters(node)
+        for what, count in counts.items():
+            if count > _MOST[what]:
+                raise _invalid(f"The schema has more than {_MOST[what]} {what}.", param)
         _check_dialect(node, param)
-        _check_reference(schema, node, path, param)
-    for count, most, what in (
-        (nodes, MAX_NODES, "subschemas"),
-        (properties, MAX_PROPERTIES, "properties"),
-        (enum_values, MAX_ENUM_VALUES, "enum values"),
-        (characters, MAX_NAME_CHARACTERS, "characters in names and values"),
-    ):
-        if count > most:
-            raise InvalidRequest(f"The schema has {count} {what}; at most {most} are allowed.", param=param, code="invalid_json_schema")
+        _check_reference(schema, node, trail, param)
+        _check_bounds(node, trail, param)
+    if _written_out(schema) > MAX_WRITTEN_OUT:
+        raise _invalid(f"Written out, with all that it refers to, the schema has more than {MAX_WRITTEN_OUT} parts.", param)
 
 
 def check_enforceable(schema: Schema, param: str) -> None:
     """Raises UnsupportedParameter naming the first keyword that a grammar can't hold a model to."""
-    for path, node, _ in _walk(schema):
+    for trail, node, _ in _walk(schema):
         if keyword := _unenforceable(node):
             raise UnsupportedParameter(
-                f"The schema at '{path or '#'}' uses '{keyword}', which can't be enforced while the model writes. "
+                f"The schema at '{_path(trail)}' uses '{keyword}', which can't be enforced while the model writes. "
                 "Leave it out, or set 'strict' to false: then the rest is enforced and this keyword is not.",
                 param=param,
                 code="unenforceable_schema",
@@ -88,28 +83,72 @@ def moved(value: Any, place: str) -> Any:
     """The schema with its references as they must be when it stands at `place` of a larger one."""
     if isinstance(value, dict):
         return {
-            name: place + part[1:] if name == "$ref" and isinstance(part, str) and part.startswith("#") else moved(part, place)
+            name: part if name in _VALUES else place + part[1:] if name == "$ref" and isinstance(part, str) else moved(part, place)
             for name, part in value.items()
         }
     return [moved(part, place) for part in value] if isinstance(value, list) else value
 
 
-def _walk(schema: Any) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """Every subschema with its path and depth; without recursion, so that depth costs nothing."""
-    waiting: list[tuple[str, Any, int]] = [("", schema, 0)]
+Trail = tuple[Any, str] | None
+"""The way to a place, from its end: who is above, and the name there. Written out only for an error."""
+
+
+def _walk(schema: Any) -> Iterator[tuple[Trail, dict[str, Any], int]]:
+    """Every object in it with its place and depth, wherever it stands: a reference may lead to any. Without recursion."""
+    waiting: list[tuple[Trail, Any, int]] = [(None, schema, 0)]
     while waiting:
-        path, node, depth = waiting.pop()
-        if not isinstance(node, dict):
-            continue
-        yield path, node, depth
-        for keyword, value in node.items():
-            here = f"{path}/{keyword}"
-            if keyword in _BY_NAME and isinstance(value, dict):
-                waiting += [(f"{here}/{name}", part, depth + 1) for name, part in value.items()]
-            elif isinstance(value, list) and (keyword in _LISTS or keyword == "items"):
-                waiting += [(f"{here}/{number}", part, depth + 1) for number, part in enumerate(value)]
-            elif keyword in _SINGLE:
-                waiting.append((here, value, depth + 1))
+        trail, node, depth = waiting.pop()
+        if isinstance(node, dict):
+            yield trail, node, depth
+        parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        waiting += [((trail, str(name)), part, depth + 1) for name, part in parts if isinstance(part, (dict, list))]
+
+
+def _path(trail: Trail) -> str:
+    names: list[str] = []
+    while trail is not None and len(names) < MAX_DEPTH:
+        trail, name = trail
+        names.append(name[:40])
+    return "/".join(["#", *reversed(names)])
+
+
+def _invalid(message: str, param: str) -> InvalidRequest:
+    return InvalidRequest(message, param=param, code="invalid_json_schema")
+
+
+def _written_out(schema: Schema) -> int:
+    """Parts of the schema if every reference were replaced by what it means, once; a loop ends where it began."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: Any) -> int:
+        if not isinstance(node, (dict, list)):
+            return 0
+        key = id(node)
+        if key in sizes:
+            return sizes[key]
+        if key in open_nodes:
+            return 1
+        open_nodes.add(key)
+        parts = node.values() if isinstance(node, dict) else node
+        total = 1 + sum(map(size, parts))
+        if isinstance(node, dict) and isinstance(node.get("$ref"), str):
+            total += size(_resolved(schema, node["$ref"]))
+        open_nodes.discard(key)
+        sizes[key] = min(total, 2 * MAX_WRITTEN_OUT)
+        return sizes[key]
+
+    try:
+        return size(schema)
+    except RecursionError:
+        return MAX_WRITTEN_OUT + 1
+
+
+def _check_bounds(node: dict[str, Any], trail: Trail, param: str) -> None:
+    for least, most in (("minItems", "maxItems"), ("minLength", "maxLength"), ("minimum", "maximum"), ("minProperties", "maxProperties")):
+        low, high = node.get(least), node.get(most)
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+            raise _invalid(f"The schema at '{_path(trail)}' wants '{least}' above '{most}': nothing can conform.", param)
 
 
 def _characters(node: dict[str, Any]) -> int:
@@ -122,29 +161,38 @@ def _characters(node: dict[str, Any]) -> int:
 
 def _check_dialect(node: dict[str, Any], param: str) -> None:
     """A validator fetches a dialect that it doesn't know from its address."""
-    dialect = node.get("$schema", _DIALECT)
-    if not isinstance(dialect, str) or not _DIALECTS.fullmatch(dialect):
-        raise InvalidRequest(
-            f"'$schema' must name a published draft of JSON Schema, such as {_DIALECT}.", param=param, code="invalid_json_schema"
-        )
+    dialect = node.get("$schema")
+    if isinstance(dialect, str) and not _DIALECTS.fullmatch(dialect):
+        raise _invalid(f"'$schema' must name a published draft of JSON Schema, such as {_DIALECT}.", param)
 
 
-def _check_reference(schema: Schema, node: dict[str, Any], path: str, param: str) -> None:
+def _check_reference(schema: Schema, node: dict[str, Any], trail: Trail, param: str) -> None:
+    for keyword in ("$dynamicRef", "$recursiveRef"):
+        if isinstance(node.get(keyword), str):
+            raise _invalid(f"'{keyword}' is not taken; use '$ref'.", param)
     reference = node.get("$ref")
-    if reference is None:
+    if not isinstance(reference, str):
         return
-    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-        raise InvalidRequest(
-            f"The schema at '{path or '#'}' refers to something outside itself; only '#' and '#/...' are allowed.",
-            param=param,
-            code="invalid_json_schema",
-        )
+    if not (reference == "#" or reference.startswith("#/")):
+        raise _invalid(f"The schema at '{_path(trail)}' refers to something outside itself; only '#' and '#/...' are allowed.", param)
+    seen = 0
+    target: Any = node
+    while isinstance(target, dict) and isinstance(target.get("$ref"), str):
+        seen += 1
+        target = _resolved(schema, target["$ref"])
+        if seen > MAX_DEPTH:
+            raise _invalid(f"The reference at '{_path(trail)}' leads round in a circle.", param)
+    if not isinstance(target, (dict, bool)):
+        raise _invalid(f"The schema has no '{reference[:200]}' that it refers to.", param)
+
+
+def _resolved(schema: Schema, reference: str) -> Any:
+    """What a local reference leads to; None for nothing."""
     value: Any = schema
     for part in reference[2:].split("/") if len(reference) > 1 else ():
         name = part.replace("~1", "/").replace("~0", "~")
         value = value.get(name) if isinstance(value, dict) else value[int(name)] if _indexes(value, name) else None
-    if not isinstance(value, (dict, bool)):
-        raise InvalidRequest(f"The schema has no '{reference[:200]}' that it refers to.", param=param, code="invalid_json_schema")
+    return value
 
 
 def _indexes(value: Any, name: str) -> bool:
@@ -155,7 +203,9 @@ def _unenforceable(node: dict[str, Any]) -> str | None:
     for keyword, value in node.items():
         if keyword in _IGNORED_BY_GRAMMARS and value not in (None, False):
             return keyword
-        if keyword in _BOUNDS and node.get("type") != "integer":
+        if keyword in _BOUNDS and (node.get("type") != "integer" or not isinstance(value, int) or abs(value) > LARGEST_BOUND):
+            return keyword
+        if keyword == "required" and isinstance(value, list) and not set(map(str, value)) <= set(node.get("properties", ())):
             return keyword
         if keyword in _REPETITIONS and isinstance(value, int) and value > LARGEST_REPETITION:
             return keyword
@@ -166,7 +216,11 @@ def _unenforceable(node: dict[str, Any]) -> str | None:
 
 def _trimmed(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _trimmed(part) for name, part in value.items() if not (name in _REPETITIONS and _too_large(part))}
+        return {
+            name: part if name in _VALUES else _trimmed(part)
+            for name, part in value.items()
+            if not (name in _REPETITIONS and _too_large(part))
+        }
     return [_trimmed(part) for part in value] if isinstance(value, list) else value
 
 

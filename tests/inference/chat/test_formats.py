@@ -97,6 +97,40 @@ class TestRefusals:
         error = ask.refusal("x", response_format=schema(wrong))
         assert (error["code"], error["param"]) == ("invalid_json_schema", "response_format")
 
+    @pytest.mark.parametrize(
+        "hidden",
+        [
+            {"type": "object", "contentSchema": {"$ref": "http://127.0.0.1:9/x"}},
+            {"type": "object", "$ref": "#/default", "default": {"$ref": "http://127.0.0.1:9/x"}},
+            {"type": "object", "$ref": "#/foo", "foo": {"$schema": "http://127.0.0.1:9/x"}},
+            {"type": "object", "dependencies": {"a": {"$ref": "http://127.0.0.1:9/x"}}},
+            {"type": "object", "$dynamicRef": "http://127.0.0.1:9/x"},
+        ],
+    )
+    def test_an_address_anywhere_in_a_schema_is_never_asked(self, ask: Asker, hidden: Body) -> None:
+        assert ask.refusal("x", response_format=schema(hidden))["code"] == "invalid_json_schema"
+        tools = [{"type": "function", "function": {"name": "f", "parameters": hidden}}]
+        assert ask.refusal("x", tools=tools)["param"] == "tools[0].function.parameters"
+
+    @pytest.mark.parametrize("keyword", ["anyOf", "allOf", "oneOf"])
+    def test_a_small_schema_that_means_a_huge_one(self, ask: Asker, keyword: str) -> None:
+        steps = {f"s{n}": {keyword: [{"$ref": f"#/$defs/s{n + 1}"}] * 2} for n in range(40)}
+        bomb = {"$defs": {**steps, "s40": {"type": "string"}}, "$ref": "#/$defs/s0"}
+        assert "Written out" in ask.refusal("x", response_format=schema(bomb))["message"]
+
+    @pytest.mark.parametrize(
+        "loop", [{"$ref": "#"}, {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}]
+    )
+    def test_references_that_lead_round_in_a_circle(self, ask: Asker, loop: Body) -> None:
+        assert "circle" in ask.refusal("x", response_format=schema(loop))["message"]
+
+    def test_what_nothing_can_conform_to(self, ask: Asker) -> None:
+        assert "minItems" in ask.refusal("x", response_format=schema({"type": "array", "minItems": 9, "maxItems": 1}))["message"]
+
+    def test_a_long_name_over_many_parts_costs_nothing(self) -> None:
+        with pytest.raises(InvalidRequest):
+            json_schema.check({"properties": {"A" * 200_000: {"anyOf": [{} for _ in range(20_000)]}}}, "x")
+
     def test_a_schema_50000_deep(self, ask: Asker) -> None:
         deep = '{"type":"array","items":' * 50_000 + "{}" + "}" * 50_000
         head = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"response_format":'
@@ -114,6 +148,11 @@ class TestRefusals:
 
 
 class TestSchemas:
+    def test_values_are_left_as_they_are(self) -> None:
+        fixed = {"type": "object", "properties": {"x": {"const": {"maxItems": 3000, "$ref": "#"}}}}
+        assert json_schema.for_engine({"const": {"maxItems": 3000}}) == {"const": {"maxItems": 3000}}
+        assert json_schema.moved(fixed, "#/$defs/t") == fixed
+
     def test_references_to_the_root_are_named(self) -> None:
         tree = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}, "$defs": {"x": {"type": "null"}}}
         made = json_schema.for_engine(tree)

@@ -48,12 +48,12 @@ def format_of(wanted: TextResponse | JsonObjectResponse | JsonSchemaResponse | N
 
 def check_schema(schema: dict[str, Any], param: str, *, strict: bool) -> None:
     """Raises InvalidRequest naming `param`."""
-    from jsonschema_rs import ValidationError, meta
+    from jsonschema_rs import ReferencingError, ValidationError, meta
 
     json_schema.check(schema, param)
     try:
         meta.validate(schema)
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ReferencingError, ValueError) as error:
         told = error.message if isinstance(error, ValidationError) else str(error)
         raise InvalidRequest(f"Not a valid JSON schema: {told[:300]}", param=param, code="invalid_json_schema") from None
     if strict:
@@ -62,15 +62,22 @@ def check_schema(schema: dict[str, Any], param: str, *, strict: bool) -> None:
 
 def violation(value: Any, schema: dict[str, Any]) -> str | None:
     """Where a value breaks a (checked) schema, without quoting it; None where it doesn't, or the schema can't be computed with."""
-    from jsonschema_rs import RegexOptions, ValidationError, validator_for
+    from jsonschema_rs import ReferencingError, RegexOptions, ValidationError, validator_for
 
     try:
         # This kind of pattern is matched in linear time, whatever the pattern.
-        validator = validator_for(schema, pattern_options=RegexOptions())
-    except (ValidationError, ValueError):
+        validator = validator_for(schema, pattern_options=RegexOptions(), retriever=_fetch_nothing)
+    except (ValidationError, ReferencingError, ValueError):
         return None
-    for error in validator.iter_errors(value):
+    try:
+        validator.validate(value)
+    except ValidationError as error:
         path = "/".join(map(str, error.instance_path))
         rule = "/".join(map(str, error.schema_path))
         return f"at '/{path}' (rule '{rule}')"
     return None
+
+
+def _fetch_nothing(_address: str) -> Any:
+    """Checked schemas refer to themselves only; this is the second lock."""
+    raise ValueError("references to other documents are not followed")
