@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 LARGEST_EVENT = 64 * 2**20
+_COMPUTED = ("/completion", "/infill", "/v1/")
 READ_SIZE = 2**18
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
@@ -43,11 +44,15 @@ class HttpClient:
         self._stall_timeout_s = stall_timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self.computed = 0
+        """Replies and bursts that took the model; a hung engine may still answer everything else."""
 
     async def post(self, path: str, body: bytes) -> bytes:
         """One reply's body. Raises the mapped error."""
         async with self._request("POST", path, body) as response:
-            return await response.read()
+            reply = await response.read()
+        self.computed += path.startswith(_COMPUTED)
+        return reply
 
     async def get(self, path: str) -> bytes:
         """The same without a body."""
@@ -59,6 +64,7 @@ class HttpClient:
         async with self._request("POST", path, body) as response:
             events = EventReader()
             while piece := await response.content.readany():
+                self.computed += 1
                 if payloads := events.feed(piece):
                     yield payloads
                 if events.done:

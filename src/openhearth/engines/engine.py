@@ -18,6 +18,8 @@ BACK_OFF_FIRST_S = 1.0
 BACK_OFF_MOST_S = 60.0
 STABLE_S = 60.0
 """An engine that lived so long has its earlier failures forgiven."""
+SILENT_S = 60.0
+"""So long, all clients together that left before the first word; then the engine is replaced."""
 MEMORY_LASTS_S = 1.0
 
 
@@ -52,6 +54,7 @@ class Engine:
         self.last_error: OpenHearthError | None = None
         self.idle_since = time.monotonic()
         self._failures = 0
+        self._silent_s = 0.0
         self._ready_at = 0.0
         self._retry_at = 0.0
         self._memory = 0
@@ -61,11 +64,21 @@ class Engine:
     def idle(self) -> bool:
         return self.state == "ready" and not self.queue.in_use and not self.queue.waiting
 
+    def waited_in_vain(self, seconds: float) -> bool:
+        """A request was given up after so long without a word. Whether that has come too often: patient clients would call it hung."""
+        self._silent_s += seconds
+        return self._silent_s > SILENT_S
+
+    def heard(self) -> None:
+        """It computes."""
+        self._silent_s = 0.0
+
     def opened(self, running: RunningEngine) -> None:
         """It answers."""
         self.running = running
         self.state = "ready"
         self.last_error = None
+        self._silent_s = 0.0
         self._ready_at = self.idle_since = time.monotonic()
         self.queue.open(running.properties.slots)
 

@@ -19,6 +19,8 @@ from openhearth.errors import EngineUnavailable
 
 ALL_LAYERS = 999
 PROMPT_CACHE_MB = 256
+BATCH_TOKENS = 256
+"""Tokens of a prompt computed in one go. Between two of them the engine looks after other requests, and after those that were given up."""
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -119,6 +121,7 @@ def _parameters(p: Any, config: Mapping[str, Any]) -> Any:
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
     p.n_gpu_layers = config["gpu_layers"]
     p.kv_unified = False
+    p.n_batch = p.n_ubatch = BATCH_TOKENS
     p.cache_ram_mib = PROMPT_CACHE_MB
     # As at OpenAI, an assistant's message at the end is a finished one.
     p.prefill_assistant = False

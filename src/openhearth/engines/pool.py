@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 UNLOAD_GRACE_S = 5.0
 LONGEST_SWEEP_S = 5.0
 DYING_S = 0.2
+_LEFT = (asyncio.CancelledError, GeneratorExit)
 STOPPING = "The server is stopping."
 
 
@@ -217,7 +218,7 @@ class Pool:
 class Acquisition:
     """One `acquire`: enters with a lease, gives it back on every way out."""
 
-    __slots__ = ("_engine", "_generation", "_granted", "_lease", "_pool", "_started", "_wanted")
+    __slots__ = ("_computed", "_engine", "_generation", "_granted", "_lease", "_pool", "_started", "_wanted")
 
     def __init__(self, pool: Pool, engine: Engine, wanted: int) -> None:
         self._pool = pool
@@ -234,6 +235,7 @@ class Acquisition:
             self._pool.ensure_started(engine)
             self._granted, self._generation = await engine.queue.wait(self._wanted, engine.spec.id)
         self._started = time.monotonic()
+        self._computed = _computed(engine.running.client)
         self._lease = Lease(engine.running.client, engine.running.properties, engine.spec, self._granted)
         return self._lease
 
@@ -244,6 +246,15 @@ class Acquisition:
                 self._pool.hung(engine, self._lease.client)
             elif isinstance(error, EngineFailed):
                 await self._pool.suspect(engine)
+            elif _computed(self._lease.client) != self._computed:
+                engine.heard()
+            elif engine.spec.kind != "upstream" and isinstance(error, _LEFT) and engine.waited_in_vain(time.monotonic() - self._started):
+                self._pool.hung(engine, self._lease.client)
         finally:
             engine.queue.give_back(self._granted, self._generation, time.monotonic() - self._started)
             self._pool.given_back(engine)
+
+
+def _computed(client: EngineClient) -> int:
+    """How much it has computed; an upstream server, which is not ours to replace, doesn't say."""
+    return int(getattr(client, "computed", 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import sys
@@ -18,6 +19,8 @@ import msgspec
 from openhearth.engines.client import HttpClient, answers
 from openhearth.errors import EngineUnavailable
 
+_FRAME = re.compile(r"Traceback|\s+(?:File \"|\S)|\s*[\^~]+\s*$")
+_FOLDERS = re.compile(r"(?:/[\w.+@-]+)+/")
 LONGEST_SOCKET_PATH = 100
 LAST_WORDS = 12
 STOP_TIMEOUT_S = 3.0
@@ -45,7 +48,9 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        return " | ".join(self._lines)
+        """Without the frames of a traceback and without folders: a client may be shown them."""
+        told = [line for line in self._lines if not _FRAME.match(line)]
+        return " | ".join(_FOLDERS.sub("", line.strip()) for line in told if line.strip())
 
     def resident_bytes(self) -> int:
         """Memory it holds; 0 once it is gone."""

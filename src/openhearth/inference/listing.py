@@ -24,6 +24,7 @@ async def delete_model(house: Inference, name: str) -> ModelDeleted:
     model = await house.models.resolve(name)
     if model.id != name:
         raise InvalidRequest(f"'{name}' is another name of '{model.id}'. Delete that if you mean it.", param="model")
+    house.models.check_removable(model.id)
     await house.pool.unload(model.id)
     return ModelDeleted(await house.models.remove(model.id))
 

@@ -76,10 +76,16 @@ class Models:
         own = [*self._configured.values(), *(self._of_manifest(manifest) for manifest in self._library.all().values())]
         return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
 
-    async def remove(self, name: str) -> str:
-        """Delete a pulled model's files. Raises InvalidRequest for one that the settings name, ModelNotFound."""
+    def check_removable(self, name: str) -> None:
+        """Raises InvalidRequest for a model that the settings name or another server has."""
         if name in self._configured:
             raise InvalidRequest(f"'{name}' stands in the settings; take it out there.", param="model")
+        if name not in self._library.all():
+            raise InvalidRequest(f"'{name}' is not on this machine, so there is nothing to delete.", param="model")
+
+    async def remove(self, name: str) -> str:
+        """Delete a pulled model's files. Raises InvalidRequest for any other."""
+        self.check_removable(name)
         return (await asyncio.to_thread(self._library.remove, name)).id
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ class Database:
         try:
             if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
                 Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.engine = create_async_engine(url)
+            self.engine = create_async_engine(url, json_serializer=_as_json)
         except (ArgumentError, NoSuchModuleError, ImportError, InvalidRequestError) as error:
             raise SetupError(
                 f"database_url is not one that can be used here ({type(error).__name__}); it looks like sqlite+aiosqlite:////folder/house.db.",
@@ -80,6 +81,11 @@ class Database:
             if not known:
                 return None
             return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+def _as_json(value: Any) -> str:
+    """Letters as they are: SQLite looks for keys as they are written."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -29,7 +29,8 @@ async def _read(receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            # The client left, or sent what is no HTTP; who still listens is told.
+            raise InvalidRequest("The request body broke off, or is not encoded as its headers say.", headers={"connection": "close"})
         part = message.get("body", b"")
         size += len(part)
         if size > limit:

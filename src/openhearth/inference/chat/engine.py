@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from openhearth.engines.contract import EngineClient
+from openhearth.errors import ContextLengthExceeded, InvalidRequest
 from openhearth.inference.chat.deltas import CallDelta, Delta, Tally
 from openhearth.inference.chat.prompt import ChatPrompt
 from openhearth.inference.chat.thoughts import Thoughts
@@ -33,11 +34,20 @@ async def answered(client: EngineClient, prompt: ChatPrompt, body: dict[str, Any
     """One engine request's choices, numbered from `first`."""
     decoder = Reader(first, tally) if prompt.tokens is None else _Text(first, tally, thinks=prompt.thinks)
     path = CHAT if prompt.tokens is None else TEXT
-    async with aclosing(client.stream(path, msgspec.json.encode(body))) as bursts:
-        async for payloads in bursts:
-            deltas = [delta for payload in payloads for delta in decoder.read(payload) if delta.says]
-            if deltas:
-                yield deltas
+    try:
+        async with aclosing(client.stream(path, msgspec.json.encode(body))) as bursts:
+            async for payloads in bursts:
+                deltas = [delta for payload in payloads for delta in decoder.read(payload) if delta.says]
+                if deltas:
+                    yield deltas
+    except InvalidRequest as error:
+        if "json_schema" not in body or isinstance(error, ContextLengthExceeded):
+            raise
+        raise InvalidRequest(
+            "The engine can't make a grammar of this schema. Simplify it: give every part a 'type', and no part that is only itself again.",
+            param="response_format",
+            code="unenforceable_schema",
+        ) from None
 
 
 class Reader:

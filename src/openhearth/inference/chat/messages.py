@@ -26,6 +26,7 @@ from openhearth.wire.chat import (
     ToolMessage,
     UserMessage,
 )
+from openhearth.wire.decoding import decode
 
 CALL, CALL_END = "<tool_call>", "</tool_call>"
 _UNSEEN = {ImagePart: "images", AudioPart: "audio", FilePart: "files"}
@@ -113,11 +114,21 @@ def _assistant(message: AssistantMessage, where: str, *, native: bool) -> Plain:
         if message.content is None and message.refusal is None:
             raise InvalidRequest(f"'{where}' has neither 'content' nor 'tool_calls'.", param=f"{where}.content")
         return {"role": "assistant", "content": said}
+    for _, name, arguments in calls:
+        _check_arguments(name, arguments, where)
     if native:
         told = [{"id": i, "type": "function", "function": {"name": name, "arguments": arguments}} for i, name, arguments in calls]
         return {"role": "assistant", "content": said, "tool_calls": told}
     lines = [f'{CALL}{{"name": {json.dumps(name)}, "arguments": {arguments}}}{CALL_END}' for _, name, arguments in calls]
     return {"role": "assistant", "content": "\n".join(filter(None, [said, *lines]))}
+
+
+def _check_arguments(name: str, arguments: str, where: str) -> None:
+    """A template takes them apart, so they must be what they say they are."""
+    try:
+        decode(arguments.encode() or b"{}", dict)
+    except InvalidRequest:
+        raise InvalidRequest(f"The arguments of the call to '{name[:64]}' in '{where}' are no JSON object.", param=where) from None
 
 
 def _called(call: Any) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from openhearth.wire.stored_completions import StoredCompletionsQuery, StoredMes
 
 ECHOED = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice", "response_format")
 """Parameters of the request that are kept with its reply: who distils or compares needs them."""
-_KEY = re.compile(r'[^"\\]+')
+_KEY = re.compile(r'[^"\\\x00-\x1f\x7f]+')
 
 Row = StoredCompletionRow
 Kept = dict[str, Any]
@@ -52,7 +52,9 @@ class StoredCompletions:
             wanted = wanted.where(Row.model == query.model)
         for key, value in (query.metadata or {}).items():
             if not _KEY.fullmatch(key):
-                raise InvalidRequest("A metadata key with quotation marks or backslashes can't be searched for.", param="metadata")
+                raise InvalidRequest(
+                    "This metadata key can't be searched for: it has quotation marks, backslashes or control characters.", param="metadata"
+                )
             wanted = wanted.where(Row.labels[key].as_string() == value)
         async with self._database.session() as session:
             if query.after is not None:
