@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 
@@ -13,14 +12,14 @@ from openhearth.accounts.keys import Principal
 from openhearth.engines.contract import EngineProperties
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest
+from openhearth.inference.chat import engine
+from openhearth.inference.chat.deltas import Delta, Tally
+from openhearth.inference.chat.prompt import ChatPrompt, Prompts
 from openhearth.inference.contract import Inference
 from openhearth.inference.generation import lanes, seeds
-from openhearth.inference.metering import Usage
-from openhearth.models.resolve import ResolvedModel
 from openhearth.web.endpoint import Call, Endpoint, Reply, json_reply
 from openhearth.wire.edits import Edit, EditChoice, EditRequest, EditUsage
 
-PATH = "/v1/chat/completions"
 INSTRUCTION = (
     "You are an editor. You are given an instruction and a text. Carry out the instruction on the text and reply with the resulting "
     "text only, without quotation marks, explanations or comments. Leave unchanged what the instruction does not concern."
@@ -29,25 +28,6 @@ EXAMPLE = (("Fix the spelling mistakes.", "What day of the wek is it?"), "What d
 """A finished edit, which shows a small model the form of the answer."""
 ROOM = 512
 """Tokens that an edit may add to twice the text's length; a model that finds no end is stopped there."""
-
-
-class _Delta(msgspec.Struct, frozen=True):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    delta: _Delta = _Delta()
-    index: int = 0
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Event(msgspec.Struct, frozen=True):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
 
 
 def messages(instruction: str, text: str) -> list[dict[str, str]]:
@@ -72,48 +52,42 @@ async def create_edit(house: Inference, principal: Principal, request: EditReque
     model = await house.models.resolve(request.model)
     if model.task != "chat":
         raise InvalidRequest(f"'{model.id}' can't follow an instruction. Use a chat model for edits.", param="model")
-    started = time.perf_counter()
     n = request.n or 1
-    usage = Usage(0)
+    tally = Tally()
     async with house.pool.acquire(model.spec, slots=n) as lease:
         try:
-            texts, usage = await _edited(request, model, lease, n)
+            texts = await _edited(request, lease, n, tally)
         finally:
-            house.meter.record(principal, "edit", model.id, usage, duration_s=time.perf_counter() - started)
+            house.meter.record(principal, "edit", model.id, tally.usage, duration_s=time.perf_counter() - tally.started)
+    usage = tally.usage
     choices = [EditChoice(text.strip(), index) for index, text in enumerate(texts)]
     return Edit(int(time.time()), choices, EditUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens))
 
 
-async def _edited(request: EditRequest, model: ResolvedModel, lease: Lease, n: int) -> tuple[list[str], Usage]:
-    body = {
-        "model": model.spec.options.get("model", model.id),
-        "messages": messages(request.instruction, request.input or ""),
+async def _edited(request: EditRequest, lease: Lease, n: int, tally: Tally) -> list[str]:
+    told = messages(request.instruction, request.input or "")
+    limit = _limit(request, lease.properties)
+    prompt = ChatPrompt(told, [], {})
+    if lease.spec.kind != "upstream":
+        prompt = await Prompts(lease.client, lease.properties.context).prepare(told, [], {}, max_tokens=None, as_tokens=False)
+    sampling = {
+        "model": lease.spec.options.get("model", lease.spec.id),
         "temperature": 1.0 if request.temperature is None else request.temperature,
         "top_p": 1.0 if request.top_p is None else request.top_p,
-        "max_tokens": _limit(request, lease.properties),
-        "stream": True,
-        "stream_options": {"include_usage": True},
     }
-    texts, prompt, completion = [""] * n, 0, 0
-    batches = lanes([_job(lease, {**body, "seed": seed % 2**31}) for seed in seeds(None, n)], lease.slots)
+
+    def job(number: int, seed: int) -> Callable[[], AsyncIterator[list[Delta]]]:
+        body = engine.request(prompt, sampling, seed=seed % 2**31, max_tokens=limit)
+        return lambda: engine.answered(lease.client, prompt, body, number, tally)
+
+    texts = [""] * n
+    batches = lanes([job(number, seed) for number, seed in enumerate(seeds(None, n))], lease.slots)
     async with aclosing(batches):
         async for batch in batches:
-            for number, event in batch:
-                texts[number] += "".join(choice.delta.content or "" for choice in event.choices)
-                if event.usage is not None:
-                    prompt, completion = event.usage.prompt_tokens, completion + event.usage.completion_tokens
-    return texts, Usage(prompt, completion)
-
-
-def _job(lease: Lease, body: dict[str, Any]) -> Callable[[], AsyncIterator[_Event]]:
-    async def events() -> AsyncIterator[_Event]:
-        stream: Any = lease.client.stream(PATH, msgspec.json.encode(body))
-        async with aclosing(stream):
-            async for payloads in stream:
-                for payload in payloads:
-                    yield msgspec.json.decode(payload, type=_Event)
-
-    return events
+            for _, deltas in batch:
+                for delta in deltas:
+                    texts[delta.choice] += delta.content
+    return texts
 
 
 def _limit(request: EditRequest, properties: EngineProperties) -> int:
