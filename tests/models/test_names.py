@@ -47,7 +47,7 @@ class TestCatalogue:
             {"name": "x"},
             {"name": "x", "path": "/nowhere/m.gguf"},
             {"name": "x", "hub": "hf://a/b", "enigne": "llama"},
-            {"path": "/tmp"},
+            {"path": "/"},
             {},
         ],
     )
