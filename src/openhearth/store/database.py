@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from openhearth.errors import SetupError, StorageUnavailable
 
-HEAD = "0001"
+HEAD = "0006"
 """The newest migration; a test compares it with the migrations folder."""
 
 

@@ -1,0 +1,145 @@
+"""The guard's view of who may do what: every key in force with its permissions, worked out once and kept until something changes.
+
+A request costs a hash and a look-up. Whoever changes keys, users, projects or roles calls `changed` in the same transaction: this process
+knows at once, others within `REFRESH_S`, because each asks for the organization's version that often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from openhearth.accounts.membership import Membership, read_membership
+from openhearth.accounts.permissions import EVERY, OF_MANAGEMENT, OF_ORGANIZATION, OF_PROJECTS, expand
+from openhearth.accounts.principal import Access
+from openhearth.accounts.tables import ApiKeyRow, OrganizationRow
+from openhearth.errors import AuthenticationFailed
+from openhearth.store.database import Database
+
+REFRESH_S = 1.0
+DEFAULT_PROJECT = "proj_default"
+MINIMUM_LENGTH = 16
+
+
+def digest(secret: str) -> bytes:
+    """What is stored in a key's place."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+async def changed(session: AsyncSession) -> None:
+    """Say that keys, users, projects or roles change with this transaction."""
+    await session.execute(update(OrganizationRow).values(access_version=OrganizationRow.access_version + 1))
+
+
+class AccessTable:
+    """All keys in force, of one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, Access] = {}
+        self._admitted: dict[bytes, str] = {}
+        self._version = -1
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+        self.membership = Membership()
+        """Who has which role where, as of the last look."""
+
+    def admit(self, key: str, key_id: str) -> None:
+        """Accept a key that is in no database and may do everything, as long as this process lives."""
+        self._admitted[digest(key)] = key_id
+        self.forget()
+
+    def forget(self) -> None:
+        """Look again before the next request: something was changed by this process."""
+        self._read_at = float("-inf")
+
+    async def check(self, key: str) -> Access:
+        """Whose key this is. Raises AuthenticationFailed."""
+        await self.refresh()
+        access = self._known.get(digest(key))
+        if access is None or (access.expires_at is not None and access.expires_at <= time.time()):
+            raise AuthenticationFailed(f"Incorrect API key provided: {_shown(key)}. `openhearth keys create` makes one on the server.")
+        return access
+
+    async def refresh(self) -> None:
+        """Bring the view up to date, if it is older than `REFRESH_S`."""
+        if time.monotonic() - self._read_at <= REFRESH_S:
+            return
+        # Many requests may find the view old at once; one reads it for all.
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def _read(self) -> None:
+        started, forced = time.monotonic(), self._read_at == float("-inf")
+        async with self._database.session() as session:
+            organization = (await session.scalars(select(OrganizationRow))).one()
+            if organization.access_version != self._version or forced:
+                self.membership = membership = await read_membership(session)
+                rows = await session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))
+                self._known = {**self._local(organization.id), **dict(_accesses(organization.id, rows, membership))}
+                self._version = organization.access_version
+        self._read_at = started
+
+    def _local(self, organization_id: str) -> dict[bytes, Access]:
+        actor = {"type": "api_key", "api_key": {"id": "local", "type": "service_account", "service_account": {"id": "local"}}}
+        return {
+            hashed: Access("local", key_id, "local", organization_id, DEFAULT_PROJECT, EVERY, {}, actor=actor)
+            for hashed, key_id in self._admitted.items()
+        }
+
+
+def _accesses(organization_id: str, rows: Iterable[ApiKeyRow], membership: Membership) -> Iterable[tuple[bytes, Access]]:
+    """Keys whose owner or project is gone give no access at all."""
+    for row in rows:
+        if row.project_id is None:
+            if row.user_id in membership.users:
+                yield row.hash, _admin(organization_id, row, membership)
+        elif row.project_id in membership.active_projects and membership.takes_part(row):
+            yield row.hash, _of_project(organization_id, row, membership)
+
+
+def _admin(organization_id: str, row: ApiKeyRow, membership: Membership) -> Access:
+    """Admin keys manage; they don't infer, and see nothing that belongs to a project."""
+    user_id = row.user_id or ""
+    allowed = membership.in_organization(user_id) & (OF_MANAGEMENT | OF_ORGANIZATION) & _scopes(row)
+    return Access("admin", row.id, user_id, organization_id, None, allowed, {}, row.expires_at, _actor(row, membership))
+
+
+def _of_project(organization_id: str, row: ApiKeyRow, membership: Membership) -> Access:
+    project_id = row.project_id or ""
+    allowed = membership.of_key(row) & OF_PROJECTS & _scopes(row)
+    models = {project_id: membership.models[project_id]} if project_id in membership.models else {}
+    return Access(
+        "project",
+        row.id,
+        row.user_id or row.service_account_id or "",
+        organization_id,
+        project_id,
+        frozenset(),
+        {project_id: allowed},
+        row.expires_at,
+        _actor(row, membership),
+        models,
+    )
+
+
+def _scopes(row: ApiKeyRow) -> frozenset[str]:
+    return EVERY if row.scopes is None else expand(row.scopes)
+
+
+def _actor(row: ApiKeyRow, membership: Membership) -> dict[str, Any]:
+    if row.user_id is None:
+        return {"type": "api_key", "api_key": {"id": row.id, "type": "service_account", "service_account": {"id": row.service_account_id}}}
+    user = {"id": row.user_id, "email": membership.users[row.user_id]}
+    return {"type": "api_key", "api_key": {"id": row.id, "type": "user", "user": user}}
+
+
+def _shown(key: str) -> str:
+    return f"{key[:3]}***{key[-4:]}" if len(key) >= MINIMUM_LENGTH else "***"

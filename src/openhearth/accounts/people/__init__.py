@@ -1,0 +1,1 @@
+"""People: users, invites, passwords, sessions, logins."""

@@ -1,0 +1,70 @@
+"""Who asks: what the guard knows of a request's sender, and what that sender may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from openhearth.errors import PermissionDenied
+
+Kind = Literal["project", "admin", "session", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a key or session gives, until something changes. Shared by all requests that carry it.
+
+    `everywhere` holds in the organization and in every project, `projects` in single ones.
+    """
+
+    kind: Kind
+    key_id: str
+    """The key's id, or the session's."""
+    owner_id: str
+    """The user or service account that it acts for."""
+    organization_id: str
+    project_id: str | None
+    """The project that a project key belongs to. None: the request says (`OpenAI-Project`)."""
+    everywhere: frozenset[str]
+    projects: Mapping[str, frozenset[str]]
+    expires_at: int | None = None
+    actor: Mapping[str, Any] = field(default_factory=dict)
+    """As the audit log shows it, without where from."""
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`model_permissions` of the projects that have some."""
+
+    def may(self, permission: str, project_id: str) -> bool:
+        return permission in self.everywhere or permission in self.projects.get(project_id, frozenset())
+
+
+@dataclass(slots=True)
+class Principal:
+    """The sender of one request. `project_id` is whose things it sees; empty: none was named, and none is needed."""
+
+    access: Access
+    project_id: str
+    address: str | None = None
+    user_agent: str | None = None
+    notices: dict[str, str] = field(default_factory=dict)
+    """What the reply tells in headers, e.g. what is left of rate limits."""
+
+    @property
+    def key_id(self) -> str:
+        return self.access.key_id
+
+    @property
+    def owner_id(self) -> str:
+        return self.access.owner_id
+
+    def may(self, permission: str, project_id: str | None = None) -> bool:
+        """In that project, or in the request's own."""
+        return self.access.may(permission, self.project_id if project_id is None else project_id)
+
+    def require(self, permission: str, project_id: str | None = None) -> None:
+        """Raises PermissionDenied, naming what is missing."""
+        if not self.may(permission, project_id):
+            raise PermissionDenied(
+                f"You have insufficient permissions for this operation. Missing scopes: {permission}. Check that you have the correct role in "
+                "your organization and project, and if you're using a restricted API key, that it has the necessary scopes."
+            )

@@ -1,0 +1,1 @@
+"""Rate limits: requests and tokens per minute and day, for each project and model."""

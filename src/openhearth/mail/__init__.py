@@ -1,0 +1,1 @@
+"""Mail to people, by SMTP; without SMTP settings it stays here and the owner reads it."""

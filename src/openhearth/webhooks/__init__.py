@@ -1,0 +1,1 @@
+"""Webhooks: events told to the owner's own addresses, signed as OpenAI signs them."""
