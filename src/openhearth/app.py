@@ -11,8 +11,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from openhearth import health
+from openhearth.accounts.access import AccessTable
 from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
+from openhearth.accounts.models_gate import ModelPermissions
+from openhearth.accounts.organization.founding import found
+from openhearth.accounts.work import Gates
 from openhearth.engines.contract import EngineKind, Launcher
 from openhearth.engines.embedding import EmbeddingLauncher
 from openhearth.engines.fake import FakeLauncher
@@ -45,6 +49,7 @@ class House:
     settings: Settings
     database: Database
     keys: Keys
+    access: AccessTable
     models: Models
     pool: Pool
     registry: CollectorRegistry
@@ -61,7 +66,7 @@ class House:
 
     @property
     def inference(self) -> Inference:
-        return Inference(self.models, self.pool, Meter(self.registry))
+        return Inference(self.models, self.pool, Meter(self.registry), Gates([ModelPermissions()]))
 
 
 @asynccontextmanager
@@ -71,10 +76,13 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     pool = Pool(launchers(settings), settings.engines, budget_bytes=memory_budget(settings.engines))
     try:
         await database.prepare()
+        await found(database, settings.owner_email)
         keys = Keys(database)
         if settings.api_key:
             await keys.ensure(settings.api_key)
-        yield House(settings, database, keys, Models(settings), pool, CollectorRegistry())
+        if settings.admin_key:
+            await keys.ensure(settings.admin_key, project_id=None)
+        yield House(settings, database, keys, AccessTable(database), Models(settings), pool, CollectorRegistry())
     finally:
         await pool.close()
         await database.close()
@@ -99,7 +107,7 @@ def make_app(house: House) -> ASGIApp:
     metrics = health.RequestMetrics(house.registry)
     house.registry.register(health.EngineMetrics(house.pool))
     router = make_router(table, max_body=settings.max_body_mb * 2**20, body_timeout_s=settings.body_timeout_s)
-    app: ASGIApp = Guard(router, house.keys, [e.path for e in table if e.public])
+    app: ASGIApp = Guard(router, house.access, [e.path for e in table if e.public])
     if settings.cors_origins:
         app = CORSMiddleware(app, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
     return RequestContext(app, metrics.observe)

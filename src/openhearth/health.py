@@ -87,7 +87,9 @@ def endpoints(database: Database, pool: Pool, registry: CollectorRegistry, opena
     return [
         Endpoint("GET", "/healthz", healthz, "The process answers.", response=Health, tag="Health", public=True),
         Endpoint("GET", "/readyz", readyz, "Requests can be answered.", response=Health, tag="Health", public=True),
-        Endpoint("GET", "/metrics", metrics, "Prometheus metrics.", tag="Health"),
-        Endpoint("GET", "/openapi.json", openapi_json, "This document.", tag="Health"),
-        Endpoint("GET", "/openhearth/engines", engines, "The engines that run.", response=EngineList, tag="Health"),
+        Endpoint("GET", "/metrics", metrics, "Prometheus metrics.", tag="Health", permission="api.engines.read"),
+        Endpoint("GET", "/openapi.json", openapi_json, "This document.", tag="Health", permission="api.model.read"),
+        Endpoint(
+            "GET", "/openhearth/engines", engines, "The engines that run.", response=EngineList, tag="Health", permission="api.engines.read"
+        ),
     ]

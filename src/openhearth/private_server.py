@@ -30,7 +30,7 @@ async def temporary(house: House) -> AsyncIterator[tuple[Path, str]]:
     from openhearth.app import make_app
 
     key = "sk-local-" + secrets.token_urlsafe(24)
-    house.keys.admit(key, "local")
+    house.access.admit(key, "local")
     async with on_socket(make_app(house)) as path:
         yield path, key
 

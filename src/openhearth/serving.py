@@ -88,7 +88,7 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
     port = claim_port(settings.host, settings.port)
     address = f"http://{_shown_host(settings.host)}:{port}"
     local_key = "sk-local-" + secrets.token_urlsafe(24)
-    house.keys.admit(local_key, "local")
+    house.access.admit(local_key, "local")
     _write_privately(_running_path(settings), msgspec.json.encode(Running(os.getpid(), address, local_key)))
     server = Server(
         make_app(house),

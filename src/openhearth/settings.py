@@ -71,6 +71,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SQLAlchemy URL; default: SQLite in the data folder."""
     api_key: str | None = None
     """The first key, for unattended starts (environment only)."""
+    admin_key: str | None = None
+    """The first admin key, for unattended starts (environment only)."""
+    owner_email: str | None = None
+    """The first owner's address; the owner can change it."""
     default_model: str = "smollm2:135m"
     """What aliases for chat and text models mean unless the table says otherwise."""
     embedding_model: str = "minilm:l6"
@@ -109,8 +113,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _FROM_ENVIRONMENT = (
-    "host", "port", "data_dir", "database_url", "api_key", "default_model", "embedding_model", "offline", "max_body_mb",
-    "log_level", "base_url",
+    "host", "port", "data_dir", "database_url", "api_key", "admin_key", "owner_email", "default_model", "embedding_model", "offline",
+    "max_body_mb", "log_level", "base_url",
 )  # fmt: skip
 
 
@@ -166,8 +170,9 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SetupError(f"{path}: {error}", exit_status=78) from None
-    if "api_key" in values:
-        raise SetupError(f"{path}: a key doesn't belong in a file; set {PREFIX}API_KEY instead.", exit_status=78)
+    for name in ("api_key", "admin_key"):
+        if name in values:
+            raise SetupError(f"{path}: a key doesn't belong in a file; set {PREFIX}{name.upper()} instead.", exit_status=78)
     return values
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+import openhearth
 from openhearth.errors import SetupError
-from openhearth.store.database import HEAD, Database
+from openhearth.store.database import HEAD, Database, Table
+
+
+def register_all_tables() -> None:
+    """Import every `tables.py` of the house."""
+    for module in pkgutil.walk_packages(openhearth.__path__, "openhearth."):
+        if module.name.endswith(".tables"):
+            importlib.import_module(module.name)
 
 
 def url(folder: Path) -> str:
@@ -24,20 +34,14 @@ async def test_prepare_is_idempotent_and_reaches_head(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_the_models_and_the_migrations_agree(tmp_path: Path) -> None:
-    """Tables as the code declares them are what the migrations make."""
+async def test_the_tables_and_the_migrations_agree(database: Database) -> None:
+    """Tables as the code declares them are what the migrations make, in both databases."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    import openhearth.accounts.tables
-    import openhearth.inference.stored_completions.tables  # noqa: F401 - registers its tables
-    from openhearth.store.database import Table
-
-    database = Database(url(tmp_path))
-    await database.prepare()
+    register_all_tables()
     async with database.engine.connect() as connection:
         differences = await connection.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), Table.metadata))
-    await database.close()
     assert differences == []
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.membership import Membership, read_membership
@@ -35,6 +35,12 @@ def digest(secret: str) -> bytes:
 async def changed(session: AsyncSession) -> None:
     """Say that keys, users, projects or roles change with this transaction."""
     await session.execute(update(OrganizationRow).values(access_version=OrganizationRow.access_version + 1))
+    database: Database = session.info["database"]
+
+    def committed(_session: object) -> None:
+        database.access_changes += 1
+
+    event.listen(session.sync_session, "after_commit", committed, once=True)
 
 
 class AccessTable:
@@ -45,6 +51,7 @@ class AccessTable:
         self._known: dict[bytes, Access] = {}
         self._admitted: dict[bytes, str] = {}
         self._version = -1
+        self._changes = -1
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self.membership = Membership()
@@ -53,11 +60,7 @@ class AccessTable:
     def admit(self, key: str, key_id: str) -> None:
         """Accept a key that is in no database and may do everything, as long as this process lives."""
         self._admitted[digest(key)] = key_id
-        self.forget()
-
-    def forget(self) -> None:
-        """Look again before the next request: something was changed by this process."""
-        self._read_at = float("-inf")
+        self._changes = self._version = -1
 
     async def check(self, key: str) -> Access:
         """Whose key this is. Raises AuthenticationFailed."""
@@ -69,7 +72,7 @@ class AccessTable:
 
     async def refresh(self) -> None:
         """Bring the view up to date, if it is older than `REFRESH_S`."""
-        if time.monotonic() - self._read_at <= REFRESH_S:
+        if time.monotonic() - self._read_at <= REFRESH_S and self._changes == self._database.access_changes:
             return
         # Many requests may find the view old at once; one reads it for all.
         if self._reading is None or self._reading.done():
@@ -77,15 +80,15 @@ class AccessTable:
         await asyncio.shield(self._reading)
 
     async def _read(self) -> None:
-        started, forced = time.monotonic(), self._read_at == float("-inf")
+        started, changes = time.monotonic(), self._database.access_changes
         async with self._database.session() as session:
             organization = (await session.scalars(select(OrganizationRow))).one()
-            if organization.access_version != self._version or forced:
+            if organization.access_version != self._version:
                 self.membership = membership = await read_membership(session)
                 rows = await session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))
                 self._known = {**self._local(organization.id), **dict(_accesses(organization.id, rows, membership))}
                 self._version = organization.access_version
-        self._read_at = started
+        self._read_at, self._changes = started, changes
 
     def _local(self, organization_id: str) -> dict[bytes, Access]:
         actor = {"type": "api_key", "api_key": {"id": "local", "type": "service_account", "service_account": {"id": "local"}}}

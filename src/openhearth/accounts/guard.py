@@ -1,41 +1,105 @@
-"""The guard: no route but the public ones is reached without a key, whatever its prefix. Pure ASGI, before the router."""
+"""The guard: no route but the public ones is reached without a key or a session, whatever its prefix. Pure ASGI, before the router."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from http.cookies import CookieError, SimpleCookie
+from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openhearth.accounts.keys import Keys
+from openhearth.accounts.access import DEFAULT_PROJECT, AccessTable
+from openhearth.accounts.principal import Access, Principal
 from openhearth.errors import AuthenticationFailed
 
+COOKIE = "openhearth_session"
 _NO_KEY = (
     "You didn't provide an API key. Send it in an Authorization header with Bearer auth "
     "(Authorization: Bearer YOUR_KEY); `openhearth keys create` makes one on the server."
 )
 
 
-class Guard:
-    """Puts the key's `principal` into the scope's state, or raises AuthenticationFailed."""
+class Sessions(Protocol):
+    """Who is logged in. The check is for browsers, so it must also refuse requests that another site made them send."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, public: Collection[str]) -> None:
+    async def check(self, token: str, scope: Scope) -> Access:
+        """Raises AuthenticationFailed, PermissionDenied."""
+        ...
+
+
+class Guard:
+    """Puts the `principal` into the scope's state, or raises AuthenticationFailed."""
+
+    def __init__(self, app: ASGIApp, access: AccessTable, public: Collection[str], sessions: Sessions | None = None) -> None:
         self._app = app
-        self._keys = keys
+        self._access = access
         self._public = frozenset(public)
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._public:
-            scope["state"]["principal"] = await self._keys.check(bearer_key(scope))
+            headers = dict(scope["headers"])
+            access = await self._check(headers, scope)
+            principal = Principal(access, chosen_project(access, headers), _address(scope), _text(headers, b"user-agent"))
+            scope["state"]["principal"] = principal
+            scope["state"]["notices"] = principal.notices
         await self._app(scope, receive, send)
 
+    async def _check(self, headers: dict[bytes, bytes], scope: Scope) -> Access:
+        key = bearer_key(headers)
+        if key is not None:
+            return await self._access.check(key)
+        token = session_token(headers)
+        if token is None or self._sessions is None:
+            raise AuthenticationFailed(_NO_KEY, code=None)
+        return await self._sessions.check(token, scope)
 
-def bearer_key(scope: Scope) -> str:
-    """The key from `Authorization: Bearer` or `api-key` (Azure's clients). Raises AuthenticationFailed."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            scheme, _, key = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer" and key.strip():
-                return str(key.strip())
-        elif name == b"api-key" and value:
-            return str(value.decode("latin-1"))
-    raise AuthenticationFailed(_NO_KEY, code=None)
+
+def bearer_key(headers: dict[bytes, bytes]) -> str | None:
+    """The key from `Authorization: Bearer` or `api-key` (Azure's clients)."""
+    scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return headers.get(b"api-key", b"").decode("latin-1") or None
+
+
+def session_token(headers: dict[bytes, bytes]) -> str | None:
+    """The session's cookie."""
+    try:
+        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def chosen_project(access: Access, headers: dict[bytes, bytes]) -> str:
+    """The project that a request is about: its key's, or the one that it names. Raises AuthenticationFailed where the two differ."""
+    organization = _text(headers, b"openai-organization")
+    if organization and organization != access.organization_id:
+        raise AuthenticationFailed(
+            f"OpenAI-Organization header should match organization for API key: it is {access.organization_id} here. "
+            "Leave the header (OPENAI_ORG_ID) out, or set it to that.",
+            code="mismatched_organization",
+        )
+    named = _text(headers, b"openai-project")
+    if access.project_id is None:
+        if named and not access.everywhere and named not in access.projects:
+            raise AuthenticationFailed(f"No such project: {named[:100]}.", code="mismatched_project")
+        return named or (DEFAULT_PROJECT if access.kind == "session" else "")
+    if named and named != access.project_id:
+        raise AuthenticationFailed(
+            f"OpenAI-Project header should match project for API key: it is {access.project_id}. "
+            "Leave the header (OPENAI_PROJECT_ID) out, or set it to that.",
+            code="mismatched_project",
+        )
+    return access.project_id
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0])[:64] if client else None
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return value.decode("latin-1")[:512] if value else None

@@ -1,4 +1,4 @@
-"""Permissions by name, and the roles that everyone knows. A route names the one it wants (`Endpoint.permission`); roles, keys' scopes give them.
+"""Permissions by name, and the roles that everyone knows. A route names the one it wants (`Endpoint.permission`).
 
 `api.<thing>.<read|write|request>`. `api.all` stands for all, `api.all.read` for all that only look. What a key may do is what its owner may
 do and its scopes allow.
@@ -79,7 +79,8 @@ ORGANIZATION_ROLES: Final = {
 }
 PROJECT_ROLES: Final = {
     "owner": OF_PROJECTS | OF_MANAGEMENT,
-    "member": OF_PROJECTS - {"api.model.write", "api.webhooks.write"} | {"api.projects.read", "api.project_users.read", "api.rate_limits.read"},
+    "member": OF_PROJECTS - {"api.model.write", "api.webhooks.write"}
+    | {"api.projects.read", "api.project_users.read", "api.rate_limits.read"},
     "none": frozenset[str](),
 }
 
@@ -98,5 +99,7 @@ def check_names(names: Iterable[str], param: str, allowed: frozenset[str] = EVER
     for name in kept:
         if name not in allowed and name not in (ALL, ALL_READ):
             known = ", ".join(sorted(allowed))
-            raise InvalidRequest(f"'{name[:100]}' is not a permission that can be given here. These can: {ALL}, {ALL_READ}, {known}.", param=param)
+            raise InvalidRequest(
+                f"'{name[:100]}' is not a permission that can be given here. These can: {ALL}, {ALL_READ}, {known}.", param=param
+            )
     return list(kept)

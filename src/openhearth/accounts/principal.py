@@ -65,6 +65,7 @@ class Principal:
         """Raises PermissionDenied, naming what is missing."""
         if not self.may(permission, project_id):
             raise PermissionDenied(
-                f"You have insufficient permissions for this operation. Missing scopes: {permission}. Check that you have the correct role in "
-                "your organization and project, and if you're using a restricted API key, that it has the necessary scopes."
+                f"You have insufficient permissions for this operation. Missing scopes: {permission}. "
+                "Check that you have the correct role in your organization and project, and if you're using a restricted API key, "
+                "that it has the necessary scopes."
             )

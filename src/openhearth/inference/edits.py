@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from openhearth.accounts.keys import Principal
+from openhearth.accounts.principal import Principal
 from openhearth.engines.contract import EngineProperties
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest
@@ -54,11 +54,12 @@ async def create_edit(house: Inference, principal: Principal, request: EditReque
         raise InvalidRequest(f"'{model.id}' can't follow an instruction. Use a chat model for edits.", param="model")
     n = request.n or 1
     tally = Tally()
-    async with house.pool.acquire(model.spec, slots=n) as lease:
-        try:
-            texts = await _edited(request, lease, n, tally)
-        finally:
-            house.meter.record(principal, "edit", model.id, tally.usage, duration_s=time.perf_counter() - tally.started)
+    characters = len(request.instruction) + len(request.input or "")
+    async with (
+        house.metered(principal, "completions", model, tally, kind="edit", characters=characters),
+        house.pool.acquire(model.spec, slots=n) as lease,
+    ):
+        texts = await _edited(request, lease, n, tally)
     usage = tally.usage
     choices = [EditChoice(text.strip(), index) for index, text in enumerate(texts)]
     return Edit(int(time.time()), choices, EditUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens))
@@ -110,4 +111,14 @@ def endpoints(house: Inference) -> list[Endpoint]:
 
 
 def _row(path: str, handler: Callable[[Call], Awaitable[Reply]]) -> Endpoint:
-    return Endpoint("POST", path, handler, "Edit a text.", request=EditRequest, response=Edit, tag="Edits", deprecated=True)
+    return Endpoint(
+        "POST",
+        path,
+        handler,
+        "Edit a text.",
+        request=EditRequest,
+        response=Edit,
+        tag="Edits",
+        deprecated=True,
+        permission="api.model.request",
+    )

@@ -12,6 +12,7 @@ from openhearth.web.endpoint import Call, Endpoint, Reply, json_reply
 from openhearth.wire.models_list import EngineObject, EngineObjectList, ModelDeleted, ModelList, ModelObject
 
 TAG = "Models"
+READ, WRITE = "api.model.read", "api.model.write"
 
 
 async def list_models(house: Inference) -> ModelList:
@@ -63,9 +64,29 @@ def endpoints(house: Inference) -> list[Endpoint]:
         return json_reply(_engine(house, await house.models.resolve(call.path("engine"))))
 
     return [
-        Endpoint("GET", "/v1/models", models, "List the models.", response=ModelList, tag=TAG),
-        Endpoint("GET", "/v1/engines", engines, "List the models, in older words.", response=EngineObjectList, tag=TAG, deprecated=True),
-        Endpoint("GET", "/v1/models/{model:path}", model, "One model, by its name or an alias.", response=ModelObject, tag=TAG),
-        Endpoint("DELETE", "/v1/models/{model:path}", delete, "Delete a model's files.", response=ModelDeleted, tag=TAG),
-        Endpoint("GET", "/v1/engines/{engine:path}", engine, "One model, in older words.", response=EngineObject, tag=TAG, deprecated=True),
+        Endpoint("GET", "/v1/models", models, "List the models.", response=ModelList, tag=TAG, permission=READ),
+        Endpoint(
+            "GET",
+            "/v1/engines",
+            engines,
+            "List the models, in older words.",
+            response=EngineObjectList,
+            tag=TAG,
+            permission=READ,
+            deprecated=True,
+        ),
+        Endpoint(
+            "GET", "/v1/models/{model:path}", model, "One model, by its name or an alias.", response=ModelObject, tag=TAG, permission=READ
+        ),
+        Endpoint("DELETE", "/v1/models/{model:path}", delete, "Delete a model's files.", response=ModelDeleted, tag=TAG, permission=WRITE),
+        Endpoint(
+            "GET",
+            "/v1/engines/{engine:path}",
+            engine,
+            "One model, in older words.",
+            response=EngineObject,
+            tag=TAG,
+            permission=READ,
+            deprecated=True,
+        ),
     ]

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from openhearth.accounts.keys import Principal
+from openhearth.accounts.work import Usage
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one request; cached ones are among the prompt's, reasoning ones among the completion's."""
-
-    prompt_tokens: int
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-
-    @property
-    def total_tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-        )
-
-
 class Meter:
-    """Counts what engines did for whom. A principal is not a label: that is the bill's business, not a dashboard's."""
+    """Counts what engines did. Who asked is not a label: that is the bill's business, not a dashboard's."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._tokens = Counter(
@@ -49,7 +25,6 @@ class Meter:
 
     def record(
         self,
-        principal: Principal,
         operation: str,
         model: str,
         usage: Usage,

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openhearth.accounts.work import Price
 from openhearth.engines.contract import Capability, EngineSpec
 from openhearth.engines.machine import memory_budget
 from openhearth.errors import InvalidRequest, ModelNotFound
 from openhearth.models import sizing
 from openhearth.models.aliases import Aliases
-from openhearth.models.catalogue import CatalogueEntry, Task, load
+from openhearth.models.catalogue import CatalogueEntry, Prices, Task, load
 from openhearth.models.gguf import read_header
 from openhearth.models.library import Library, Manifest
 from openhearth.models.names import nearest
@@ -44,6 +45,7 @@ class ResolvedModel:
     created: int
     owned_by: str
     licence: str | None
+    price: Price
 
 
 class Models:
@@ -130,7 +132,9 @@ class Models:
         if entry.capabilities or entry.engine == "llama":
             options["capabilities"] = sorted(capabilities)
         spec = EngineSpec(entry.name, entry.engine, path, options, memory)
-        return ResolvedModel(spec.id, spec, entry.task, context, capabilities, self._created, entry.publisher, entry.licence)
+        return ResolvedModel(
+            spec.id, spec, entry.task, context, capabilities, self._created, entry.publisher, entry.licence, _price(entry.prices)
+        )
 
     def _of_manifest(self, manifest: Manifest) -> ResolvedModel:
         """Kept as it was made, so that the pool sees the same spec each time."""
@@ -152,8 +156,20 @@ class Models:
             path, memory = path.parent, sizing.embedding(manifest.size)
         spec = EngineSpec(manifest.id, manifest.engine, path, options, memory)
         return ResolvedModel(
-            manifest.id, spec, manifest.task, manifest.context, capabilities, manifest.pulled_at, manifest.publisher, manifest.licence
+            manifest.id,
+            spec,
+            manifest.task,
+            manifest.context,
+            capabilities,
+            manifest.pulled_at,
+            manifest.publisher,
+            manifest.licence,
+            _price(manifest.prices),
         )
 
     def _of_upstream(self, model_id: str, spec: EngineSpec, task: Task, owner: str) -> ResolvedModel:
-        return ResolvedModel(model_id, spec, task, None, _BY_TASK[task], self._created, owner, None)
+        return ResolvedModel(model_id, spec, task, None, _BY_TASK[task], self._created, owner, None, Price())
+
+
+def _price(prices: Prices) -> Price:
+    return Price(prices.input, prices.cached_input, prices.output)

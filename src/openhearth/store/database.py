@@ -29,7 +29,9 @@ class Database:
     """Sessions on one database. SQLite runs in WAL mode with full synchronisation of commits."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = url = _with_driver(url)
+        self.access_changes = 0
+        """Commits of this process that changed who may do what; counted so that `accounts.access` looks again at once."""
         try:
             if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
                 Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -41,7 +43,7 @@ class Database:
             ) from None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={"database": self})
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -81,6 +83,12 @@ class Database:
             if not known:
                 return None
             return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+def _with_driver(url: str) -> str:
+    """`postgresql://...` and `postgres://...`, as they are usually written, name no driver; ours is asyncpg."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+asyncpg://{rest}" if separator and scheme in ("postgresql", "postgres") else url
 
 
 def _as_json(value: Any) -> str:

@@ -54,7 +54,7 @@ class Call:
 
     @property
     def principal(self) -> Any:
-        """Who asks (`accounts.Principal`), set by the guard."""
+        """Who asks (`accounts.principal.Principal`), set by the guard."""
         return self.scope["state"]["principal"]
 
     @property
@@ -91,8 +91,10 @@ class Endpoint:
     streams: bool = False
     """Whether it can answer with server-sent events."""
     tag: str = ""
+    permission: str | None = None
+    """What the sender must be allowed (`accounts.permissions`): in the path's `{project_id}`, or else in the request's project."""
     public: bool = False
-    """Answers without a key: health only."""
+    """Answers without a key: health and login only."""
     deprecated: bool = False
 
 
@@ -150,6 +152,8 @@ class EndpointApp:
             scope["state"]["client_gone"] = True
 
     async def _answer(self, call: Call, send: Send) -> None:
+        if self.endpoint.permission is not None:
+            call.principal.require(self.endpoint.permission, call.scope["path_params"].get("project_id"))
         answer = await self.endpoint.handler(call)
         if isinstance(answer, Reply):
             await _send_reply(answer, send)

@@ -68,7 +68,8 @@ class RequestContext:
 
 def _headers(scope: Scope, started: float) -> list[tuple[bytes, bytes]]:
     elapsed_ms = max(1, round((time.perf_counter() - started) * 1000))
-    headers = [
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in scope["state"].get("notices", {}).items()]
+    headers += [
         (b"x-request-id", scope["state"]["request_id"].encode()),
         (b"openai-processing-ms", str(elapsed_ms).encode()),
         (b"openai-version", OPENAI_VERSION),

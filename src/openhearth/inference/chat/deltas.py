@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from openhearth.inference.metering import Usage
+from openhearth.accounts.work import Usage
 from openhearth.wire.chat_replies import TokenLogprob
 from openhearth.wire.completions import EngineUsage
 

@@ -9,9 +9,9 @@ from typing import cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from openhearth.accounts.work import Usage
 from openhearth.inference.chat.deltas import CallDelta, Delta
 from openhearth.inference.chat.tools import ToolUse
-from openhearth.inference.metering import Usage
 from openhearth.wire import sse
 from openhearth.wire.chat_replies import (
     CalledCustom,

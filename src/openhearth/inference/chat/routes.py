@@ -45,5 +45,6 @@ def _row(path: str, handler: Callable[[Call], Awaitable[Reply | Stream]], summar
         response=ChatCompletion,
         streams=True,
         tag="Chat",
+        permission="api.model.request",
         deprecated=deprecated,
     )

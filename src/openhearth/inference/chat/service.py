@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from openhearth.accounts.keys import Principal
+from openhearth.accounts.principal import Principal
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest, UnsupportedParameter
 from openhearth.inference.chat import messages, passing, relay
@@ -138,18 +138,13 @@ class Chat:
         _check_model(model, wanted)
         tally = Tally()
         head = Head(new_id("chatcmpl-"), int(time.time()), model.id, fingerprint(model.spec))
-        async with self._house.pool.acquire(model.spec, slots=wanted.n) as lease:
-            try:
-                yield Work(request, wanted, lease, tally, head)
-            finally:
-                self._house.meter.record(
-                    principal,
-                    "chat",
-                    model.id,
-                    tally.usage,
-                    duration_s=time.perf_counter() - tally.started,
-                    first_token_s=tally.first_token_s,
-                )
+        characters = sum(len(message.content) for message in request.messages if isinstance(message.content, str))
+        most = None if wanted.max_tokens is None else wanted.n * wanted.max_tokens
+        async with (
+            self._house.metered(principal, "completions", model, tally, kind="chat", characters=characters, output_tokens=most),
+            self._house.pool.acquire(model.spec, slots=wanted.n) as lease,
+        ):
+            yield Work(request, wanted, lease, tally, head)
 
     async def _generation(self, work: Work) -> Generation:
         plan, lease = work.plan, work.lease

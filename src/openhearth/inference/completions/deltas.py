@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from openhearth.accounts.work import Usage
 from openhearth.inference.completions.scores import PlacedToken
-from openhearth.inference.metering import Usage
 from openhearth.wire.completions import EngineUsage
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from openhearth.accounts.work import Usage
 from openhearth.inference.completions.deltas import Delta, Tally
 from openhearth.inference.completions.request import Plan
 from openhearth.inference.completions.scores import PlacedToken, legacy
-from openhearth.inference.metering import Usage
 from openhearth.wire import sse
 from openhearth.wire.completions import Choice, Completion, CompletionUsage, PromptTokensDetails
 

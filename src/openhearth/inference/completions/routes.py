@@ -45,5 +45,6 @@ def _row(path: str, handler: Callable[[Call], Awaitable[Reply | Stream]], summar
         response=Completion,
         streams=True,
         tag="Completions",
+        permission="api.model.request",
         deprecated=deprecated,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from openhearth.accounts.keys import Principal
+from openhearth.accounts.principal import Principal
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest, UnsupportedParameter
 from openhearth.inference.completions import plain, relay, replies
@@ -131,19 +131,14 @@ class Completions:
             )
         tally = Tally()
         head = Head(new_id("cmpl-"), int(time.time()), model.id, fingerprint(model.spec))
-        async with self._house.pool.acquire(model.spec, slots=wanted.total_candidates) as lease:
+        characters = sum(len(prompt or "") for prompt in wanted.prompts)
+        most = wanted.total_candidates * wanted.max_tokens
+        async with (
+            self._house.metered(principal, "completions", model, tally, kind="completion", characters=characters, output_tokens=most),
+            self._house.pool.acquire(model.spec, slots=wanted.total_candidates) as lease,
+        ):
             vocabulary = Vocabulary(lease.client, self._special.setdefault(model.id, {}))
-            try:
-                yield Work(request, wanted, model, lease, vocabulary, tally, head)
-            finally:
-                self._house.meter.record(
-                    principal,
-                    "completion",
-                    model.id,
-                    tally.usage,
-                    duration_s=time.perf_counter() - tally.started,
-                    first_token_s=tally.first_token_s,
-                )
+            yield Work(request, wanted, model, lease, vocabulary, tally, head)
 
     async def _prepare(self, work: Work) -> list[Ready]:
         marks = await self._infill_marks(work) if work.plan.suffix is not None else None

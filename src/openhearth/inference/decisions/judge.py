@@ -6,9 +6,11 @@ An input's tokens stay in the engine's cache while its questions are asked. What
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from openhearth.accounts.work import Usage
 from openhearth.errors import ContextLengthExceeded
 from openhearth.inference.completions.vocabulary import Vocabulary
 from openhearth.inference.decisions import refusals
@@ -33,11 +35,17 @@ class Asked:
 class Tally:
     """Tokens read until now. `cached`: of the input's, those that the engine still had. `output`: an upstream's."""
 
+    started: float = field(default_factory=time.perf_counter)
+    first_token_s: float | None = None
     input: int = 0
     questions: int = 0
     calibration: int = 0
     cached: int = 0
     output: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.input + self.questions + self.calibration, self.output, self.cached)
 
 
 class Judge:

@@ -24,5 +24,6 @@ def endpoints(house: Inference) -> list[Endpoint]:
             request=DecisionRequest,
             response=Decision,
             tag="Decisions",
+            permission="api.model.request",
         )
     ]

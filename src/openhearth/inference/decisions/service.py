@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openhearth.accounts.keys import Principal
+import msgspec
+
+from openhearth.accounts.principal import Principal
 from openhearth.engines.pool import Lease
 from openhearth.errors import InvalidRequest
 from openhearth.inference.completions.vocabulary import Vocabulary
@@ -19,7 +20,6 @@ from openhearth.inference.decisions.prompts import Frame, read_frame
 from openhearth.inference.decisions.questions import Wording, ask
 from openhearth.inference.decisions.relay import relayed
 from openhearth.inference.decisions.scoring import Scorer
-from openhearth.inference.metering import Usage
 from openhearth.models.resolve import ResolvedModel
 from openhearth.wire.decisions import Answer, Decision, DecisionRequest, DecisionUsage, InputTokensDetails, OutputTokensDetails, Question
 
@@ -47,16 +47,15 @@ class Decisions:
         """Raises InvalidRequest naming the field, ContextLengthExceeded."""
         model = await self._house.models.resolve(request.model)
         work = None if model.spec.kind == "upstream" else _work(request, model)
-        started, tally = time.perf_counter(), Tally()
-        async with self._house.pool.acquire(model.spec, slots=1) as lease:
-            try:
-                if work is None:
-                    return await relayed(lease.client, request, model, tally)
-                judge = await self._judge(model, lease, tally)
-                return Decision(model.id, await _answers(judge, work), _told(tally))
-            finally:
-                used = Usage(tally.input + tally.questions + tally.calibration, tally.output, tally.cached)
-                self._house.meter.record(principal, "decision", model.id, used, duration_s=time.perf_counter() - started)
+        tally = Tally()
+        async with (
+            self._house.metered(principal, "decisions", model, tally, kind="decision", characters=_characters(request)),
+            self._house.pool.acquire(model.spec, slots=1) as lease,
+        ):
+            if work is None:
+                return await relayed(lease.client, request, model, tally)
+            judge = await self._judge(model, lease, tally)
+            return Decision(model.id, await _answers(judge, work), _told(tally))
 
     async def _judge(self, model: ResolvedModel, lease: Lease, tally: Tally) -> Judge:
         vocabulary = Vocabulary(lease.client, self._special.setdefault(model.id, {}))
@@ -64,6 +63,10 @@ class Decisions:
             self._frames[model.id] = await read_frame(lease.client, vocabulary)
         scorer = Scorer(lease.client, vocabulary)
         return Judge(model.id, self._frames[model.id], vocabulary, scorer, self._known, lease.properties.context, tally)
+
+
+def _characters(request: DecisionRequest) -> int:
+    return len(msgspec.json.encode(request.input)) + len(msgspec.json.encode(request.questions))
 
 
 def _work(request: DecisionRequest, model: ResolvedModel) -> Work:

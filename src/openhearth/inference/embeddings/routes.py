@@ -30,5 +30,13 @@ def endpoints(house: Inference) -> list[Endpoint]:
 
 def _row(path: str, handler: Callable[[Call], Awaitable[Reply]], summary: str, *, deprecated: bool = False) -> Endpoint:
     return Endpoint(
-        "POST", path, handler, summary, request=EmbeddingRequest, response=EmbeddingList, tag="Embeddings", deprecated=deprecated
+        "POST",
+        path,
+        handler,
+        summary,
+        request=EmbeddingRequest,
+        response=EmbeddingList,
+        tag="Embeddings",
+        deprecated=deprecated,
+        permission="api.model.request",
     )

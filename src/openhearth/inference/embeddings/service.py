@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from openhearth.accounts.keys import Principal
+from openhearth.accounts.principal import Principal
+from openhearth.accounts.work import Usage
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.pool import Lease
 from openhearth.errors import ContextLengthExceeded, EngineFailed, InvalidRequest
-from openhearth.inference.contract import Inference
+from openhearth.inference.contract import CHARACTERS_PER_TOKEN, Inference
 from openhearth.inference.embeddings.inputs import Input, check_ids, pieces, read_inputs, too_many_tokens
 from openhearth.inference.embeddings.vectors import written
-from openhearth.inference.metering import Usage
 from openhearth.models.resolve import ResolvedModel
 from openhearth.wire.embeddings import (
     MAX_TOKENS,
@@ -39,16 +39,14 @@ async def create_embeddings(house: Inference, principal: Principal, request: Emb
     """The reply as JSON. Raises InvalidRequest for what can't be embedded as it stands, before anything is computed where that shows."""
     inputs = read_inputs(request.input)
     model = await _model(house, request.model)
-    started = time.perf_counter()
     work = _Work(house, model, request)
-    try:
-        for piece in [inputs] if model.spec.kind == "upstream" else pieces(inputs):
-            await work.embed(piece, of=inputs)
-    except ContextLengthExceeded as error:
-        raise ContextLengthExceeded(error.message, param="input") from None
-    finally:
-        if work.data:
-            house.meter.record(principal, "embedding", model.id, Usage(work.tokens), duration_s=time.perf_counter() - started)
+    characters = sum(len(one) if isinstance(one, str) else CHARACTERS_PER_TOKEN * len(one) for one in inputs)
+    async with house.metered(principal, "embeddings", model, work, kind="embedding", characters=characters):
+        try:
+            for piece in [inputs] if model.spec.kind == "upstream" else pieces(inputs):
+                await work.embed(piece, of=inputs)
+        except ContextLengthExceeded as error:
+            raise ContextLengthExceeded(error.message, param="input") from None
     return msgspec.json.encode(EncodedEmbeddingList(work.data, model.id, EmbeddingUsage(work.tokens, work.tokens)))
 
 
@@ -61,6 +59,12 @@ class _Work:
         self._request = request
         self.data: list[msgspec.Raw] = []
         self.tokens = 0
+        self.started = time.perf_counter()
+        self.first_token_s: float | None = None
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.tokens)
 
     async def embed(self, piece: Sequence[Input], *, of: Sequence[Input]) -> None:
         """Add this piece's vectors. With the first, what can be known of all inputs is checked.

@@ -17,6 +17,7 @@ from openhearth.wire.stored_completions import (
 )
 
 TAG = "Chat"
+READ, WRITE = "api.stored_completions.read", "api.stored_completions.write"
 ONE = "/v1/chat/completions/{completion_id}"
 
 
@@ -47,12 +48,14 @@ def endpoints(stored: StoredCompletions) -> list[Endpoint]:
     return [
         Endpoint(
             "GET", "/v1/chat/completions", list_all, "List stored completions.",
-            query=StoredCompletionsQuery, response=StoredCompletionList, tag=TAG,
+            query=StoredCompletionsQuery, response=StoredCompletionList, tag=TAG, permission=READ,
         ),
-        Endpoint("GET", ONE, get, "One stored completion.", response=ChatCompletion, tag=TAG),
+        Endpoint("GET", ONE, get, "One stored completion.", response=ChatCompletion, tag=TAG, permission=READ),
         Endpoint(
-            "POST", ONE, update, "Replace a stored completion's metadata.", request=StoredCompletionUpdate, response=ChatCompletion, tag=TAG
+            "POST", ONE, update, "Replace a stored completion's metadata.", request=StoredCompletionUpdate, response=ChatCompletion,
+            tag=TAG,             permission=WRITE,
         ),
-        Endpoint("DELETE", ONE, delete, "Delete a stored completion.", response=StoredCompletionDeleted, tag=TAG),
-        Endpoint("GET", ONE + "/messages", messages, "The messages that it answers.", query=PageQuery, response=StoredMessageList, tag=TAG),
+        Endpoint("DELETE", ONE, delete, "Delete a stored completion.", response=StoredCompletionDeleted, tag=TAG, permission=WRITE),
+        Endpoint("GET", ONE + "/messages", messages, "The messages that it answers.", query=PageQuery, response=StoredMessageList, tag=TAG,
+                 permission=READ),
     ]  # fmt: skip

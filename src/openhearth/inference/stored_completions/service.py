@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, select
 
-from openhearth.accounts.keys import Principal
+from openhearth.accounts.principal import Principal
 from openhearth.errors import InvalidRequest, NotFound
 from openhearth.inference.stored_completions.tables import StoredCompletionRow
 from openhearth.store.database import Database

