@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -81,3 +82,14 @@ async def test_a_corrupt_model_is_explained_quickly(tmp_path: Path, content: byt
 async def test_a_missing_file_says_pull(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="pull"):
         await LlamaLauncher(tmp_path, Defaults(1, 1, 512)).start(EngineSpec("gone", "llama", tmp_path / "none.gguf"))
+
+
+async def test_last_words_tell_no_frames_and_no_folders(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="KeyError") as caught:
+        await start_child("openhearth.engines.fake", {"id": "x", "start_delay_s": 0}, name="m1", sockets=tmp_path)
+    with pytest.raises(EngineUnavailable, match="No module named") as missing:
+        await start_child("openhearth.engines.nothing", {}, name="m1", sockets=tmp_path)
+    for message in (caught.value.message, missing.value.message):
+        assert "Traceback" not in message
+        assert 'File "' not in message
+        assert not re.search(r"/\w+/", message), message

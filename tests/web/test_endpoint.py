@@ -210,3 +210,23 @@ async def test_an_unforeseen_error_tells_and_logs_no_secret(house: Served, caplo
     assert json.loads(text)["error"]["type"] == "server_error"
     assert "secret" not in text + caplog.text
     assert "ValueError" in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"ZZZ\r\nx\r\n0\r\n\r\n", b"5\r\n{}\r\n0\r\n\r\n", b"-1\r\n\r\n", b"fffffffffffffffff\r\nx"])
+async def test_garbage_in_a_chunked_body_is_answered(house: Served, body: bytes) -> None:
+    answer = await said(house, b"POST /greet HTTP/1.1\r\nhost: house\r\ntransfer-encoding: chunked\r\n\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 400"), answer
+    assert b"connection: close" in answer.lower()
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["error"]["type"] == "invalid_request_error"
+    async with house.session.post("/greet", data=b'{"name": "next"}') as response:
+        assert response.status == 200
+
+
+async def said(house: Served, request: bytes) -> bytes:
+    """All that the server answers to these bytes, up to its closing of the connection."""
+    reader, writer = await asyncio.open_unix_connection(str(house.socket))
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
