@@ -21,6 +21,15 @@ def connected(server: RunningServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(server.root.rsplit(":", 1)[1])), timeout=10)
 
 
+def most_files(server: RunningServer) -> int:
+    """The most files that it has open within a second, in which it could accept what waits."""
+    process, until, most = psutil.Process(server.process.pid), time.monotonic() + 1, 0
+    while time.monotonic() < until:
+        most = max(most, process.num_fds())
+        time.sleep(0.02)
+    return most
+
+
 def ready(server: RunningServer) -> bool:
     with urllib.request.urlopen(server.root + "/readyz", timeout=30) as response:
         return bool(response.status == 200)
@@ -79,7 +88,7 @@ def test_a_long_answer_is_not_cut_off(strict: RunningServer) -> None:
 def test_as_many_as_may_be_open_make_the_next_wait_and_not_fail(strict: RunningServer) -> None:
     silent = [connected(strict) for _ in range(60)]
     try:
-        assert psutil.Process(strict.process.pid).num_fds() < 60
+        assert most_files(strict) < 60
         assert ready(strict)
     finally:
         for one in silent:
@@ -94,7 +103,7 @@ def test_few_open_files_mean_few_connections(tmp_path: Path) -> None:
     with started(tmp_path / "data", open_files=(290, 300)) as running:
         silent = [connected(running) for _ in range(100)]
         try:
-            assert psutil.Process(running.process.pid).num_fds() < 150
+            assert most_files(running) < 110
         finally:
             for one in silent:
                 one.close()

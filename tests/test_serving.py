@@ -152,6 +152,22 @@ def test_a_signal_stops_it_cleanly(tmp_path: Path, number: signal.Signals) -> No
         assert "Traceback" not in running.output.read_text()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0])
+def test_a_signal_while_an_engine_starts(tmp_path: Path, number: signal.Signals, after_s: float) -> None:
+    slow = FAKE.replace('task = "chat"', 'task = "chat"\noptions = { start_delay_s = 30 }')
+    with started(tmp_path / "data", slow) as running:
+        time.sleep(after_s)
+        engines = running.children()
+        running.process.send_signal(number)
+        assert running.process.wait(15) == 0
+        psutil.wait_procs(engines, timeout=3)
+        assert not any(engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE for engine in engines)
+        assert list((running.data_dir / "run").glob("*.sock")) == []
+        assert not (running.data_dir / "server.json").exists()
+        assert "Traceback" not in running.output.read_text()
+
+
 def test_kill_9_leaves_no_engine_and_the_next_start_works(tmp_path: Path) -> None:
     with started(tmp_path / "data") as running:
         until = time.monotonic() + 10

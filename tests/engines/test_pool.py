@@ -16,6 +16,7 @@ import pytest
 
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.fake import FakeLauncher
+from openhearth.engines.memory import Memory
 from openhearth.engines.pool import Lease, Pool
 from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, QueueFull
 from openhearth.settings import EngineSettings
@@ -301,3 +302,17 @@ async def test_a_client_that_leaves_before_the_first_word_frees_its_slots(tmp_pa
             while (state := json.loads(await lease.client.get("/fake/state")))["busy"]:
                 await asyncio.sleep(0.02)
             assert state["cancelled"] == 1
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_who_waits_for_memory_can_be_sent_away_when_some_comes(steps: int) -> None:
+    """Its start must not go on while the pool closes."""
+    memory = Memory({}, None, lambda _engine: asyncio.sleep(0))
+    waiting = asyncio.create_task(memory.released(30))
+    await asyncio.sleep(0.01)
+    memory.notify()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    given_up = waiting.cancel()
+    outcome = (await asyncio.gather(waiting, return_exceptions=True))[0]
+    assert isinstance(outcome, asyncio.CancelledError) is given_up

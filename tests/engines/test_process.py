@@ -12,10 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from openhearth.engines.client import HttpClient, answers
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.llama import Defaults, LlamaLauncher
 from openhearth.engines.process import LONGEST_SOCKET_PATH, socket_path, start_child
-from openhearth.errors import EngineUnavailable
+from openhearth.errors import EngineFailed, EngineUnavailable
 
 PARENT = """
 import asyncio, sys
@@ -93,3 +94,29 @@ async def test_last_words_tell_no_frames_and_no_folders(tmp_path: Path) -> None:
         assert "Traceback" not in message
         assert 'File "' not in message
         assert not re.search(r"/\w+/", message), message
+
+
+class Refusing(HttpClient):
+    """An engine that is not there yet: whether it answers is known once `tried` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried = asyncio.Event()
+
+    async def get(self, path: str) -> bytes:
+        await self.tried.wait()
+        raise EngineFailed(f"nothing at {path}")
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_start_can_be_given_up_at_every_step_of_a_probe(steps: int) -> None:
+    """One that went on held the server's end up until it was over."""
+    client = Refusing()
+    probing = asyncio.create_task(answers(client, "/health"))
+    await asyncio.sleep(0.01)
+    client.tried.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    given_up = probing.cancel()
+    outcome = (await asyncio.gather(probing, return_exceptions=True))[0]
+    assert isinstance(outcome, asyncio.CancelledError) if given_up else outcome is False

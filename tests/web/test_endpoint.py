@@ -230,3 +230,21 @@ async def said(house: Served, request: bytes) -> bytes:
         return await asyncio.wait_for(reader.read(), 5)
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize("line", [b"GET /" + b"a" * 60_000, b"G" * 20_000 + b" /greet", b"GET /greet/" + b"%0a" * 5_000])
+async def test_what_is_absurdly_long_is_not_repeated(house: Served, line: bytes) -> None:
+    answer = await said(house, line + b" HTTP/1.1\r\nhost: house\r\nconnection: close\r\n\r\n")
+    assert answer.split(b" ")[1] in (b"404", b"405")
+    assert len(answer) < 2_000
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["error"]["message"]
+
+
+@pytest.mark.parametrize("length_first", [True, False])
+async def test_a_body_of_two_lengths_ends_the_connection(house: Served, length_first: bool) -> None:
+    """Where a proxy counts otherwise than we do, what follows would be taken for another client's request."""
+    lengths = [b"content-length: 4\r\n", b"transfer-encoding: chunked\r\n"]
+    head = b"POST /greet HTTP/1.1\r\nhost: house\r\n" + b"".join(lengths if length_first else reversed(lengths)) + b"\r\n"
+    smuggled = b"GET /greet HTTP/1.1\r\nhost: house\r\nconnection: close\r\n\r\n"
+    answer = await said(house, head + b'f\r\n{"name": "Ada"}\r\n0\r\n\r\n' + smuggled)
+    assert answer.count(b"HTTP/1.1 ") == 1
