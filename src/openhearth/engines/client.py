@@ -181,7 +181,9 @@ def _data(event: bytes) -> bytes:
 async def answers(client: HttpClient, path: str) -> bool:
     """Whether the engine answers this probe now."""
     try:
-        msgspec.json.decode(await asyncio.wait_for(client.get(path), 5))
+        # Not `wait_for`: where its time is up or its work done just then, Python 3.11 forgets that it was cancelled.
+        async with asyncio.timeout(5):
+            msgspec.json.decode(await client.get(path))
     except (EngineFailed, EngineTimeout, TimeoutError, msgspec.DecodeError):
         return False
     except failures.NotReady:

@@ -94,7 +94,7 @@ class Child:
                 continue
             if not line:
                 return
-            if text := line.decode(errors="replace").strip():
+            if text := line.decode(errors="replace").rstrip():
                 self._lines.append(text[:300])
 
 

@@ -18,6 +18,8 @@ from openhearth.errors import InvalidRequest
 T = TypeVar("T")
 
 MAX_DEPTH = 128
+MAX_BRACKETS = 250_000
+"""Objects and lists, and brackets in texts. Each costs the decoder far more than a letter, and no request needs so many."""
 # Possessive: an end that is missing is looked for once.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
@@ -52,6 +54,8 @@ def check_text(body: bytes) -> None:
     """Refuse an empty body, deep nesting, NUL characters and lone surrogates, in one pass each and in C where possible."""
     if not body:
         raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise InvalidRequest(f"The request body has more than {MAX_BRACKETS} opening brackets.", code="invalid_json")
     if depth(body) > MAX_DEPTH:
         raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.", code="invalid_json")
     if b"\\u0000" in body and _escaped_nul(body):
