@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+import sys
 from pathlib import Path
 
+from openhearth.cli.progress import amount
 from tests.cli.test_commands import openhearth
 from tests.support.gguf_file import write_gguf
+from tests.support.registry import file_server
 
 
 def test_a_models_life(tmp_path: Path) -> None:
@@ -39,6 +44,44 @@ def test_what_is_not_there_suggests_what_is(tmp_path: Path) -> None:
         assert refused.returncode == 1
         assert "smollm2:135m" in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_a_hub_out_of_reach_is_said_soon_with_what_can_be_had(tmp_path: Path) -> None:
+    refused = openhearth("pull", "qwen2.5:7b", data_dir=tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Asking the hub for bartowski/Qwen2.5-7B-Instruct-GGUF")
+    for said in ("can't be reached", "connection refused", "'qwen2.5:7b' is on the hub only", "smollm2:135m", "qwen2.5-coder:0.5b"):
+        assert said in refused.stderr
+    assert "Error" not in refused.stderr
+    assert "qwen3:4b" not in refused.stderr
+
+
+async def test_a_pull_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> None:
+    async with file_server() as server:
+        server.put("/model.gguf", b"x" * 2**20, stalls=[2**16])
+        pulling = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "openhearth",
+            "pull",
+            f"{server.url}/model.gguf",
+            "--data-dir",
+            str(tmp_path),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert pulling.stderr is not None
+        await pulling.stderr.readuntil(b"Fetching")
+        pulling.send_signal(signal.SIGINT)
+        said = await pulling.stderr.read()
+        assert await pulling.wait() == 130
+    assert b"the same command goes on from there" in said
+    assert b"Traceback" not in said
+
+
+def test_amounts_have_the_units_of_every_other_size() -> None:
+    assert amount(12 * 2**20, 98362432) == "12.0 of 93.8 MiB"
+    assert amount(512 * 2**10, 98362432) == "512 KiB of 93.8 MiB"
+    assert amount(466_247, None) == "455 KiB"
 
 
 def test_what_can_not_be_fetched_is_said(tmp_path: Path) -> None:

