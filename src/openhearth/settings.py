@@ -16,6 +16,7 @@ import msgspec
 from platformdirs import user_data_path
 
 from openhearth.errors import SetupError
+from openhearth.settings_mistakes import Origins, unknown_variable
 
 PREFIX = "OPENHEARTH_"
 
@@ -112,6 +113,15 @@ _FROM_ENVIRONMENT = (
     "host", "port", "data_dir", "database_url", "api_key", "default_model", "embedding_model", "offline", "max_body_mb",
     "log_level", "base_url",
 )  # fmt: skip
+_OTHER_VARIABLES = (PREFIX + "CONFIG", PREFIX + "DEBUG", PREFIX + "OPENAI_SPEC", PREFIX + "FUZZ_EXAMPLES")
+"""Read elsewhere, the last two by the tests."""
+
+
+_NAMES = {
+    "": Settings.__struct_fields__,
+    "engines": EngineSettings.__struct_fields__,
+    "upstreams": Upstream.__struct_fields__,
+}  # fmt: skip
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, *, config: Path | None = None) -> Settings:
@@ -123,11 +133,15 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     from_environment = {n: environ[PREFIX + n.upper()] for n in _FROM_ENVIRONMENT if environ.get(PREFIX + n.upper())}
     outer = {**from_environment, **given}
-    values = {**_read_file(_config_file(outer, environ, config)), **outer}
+    file = _config_file(outer, environ, config)
+    values = {**_read_file(file), **outer}
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise SetupError(f"Settings: {error}", exit_status=78) from None
+        raise SetupError(Origins(given, from_environment, PREFIX, file).explained(str(error), _NAMES), exit_status=78) from None
+    keys = (upstream.api_key_env for upstream in settings.upstreams if upstream.api_key_env)
+    if unknown := unknown_variable(environ, PREFIX, _FROM_ENVIRONMENT, Settings.__struct_fields__, (*_OTHER_VARIABLES, *keys)):
+        raise SetupError(unknown, exit_status=78)
     return msgspec.structs.replace(settings, data_dir=settings.data_dir.expanduser().resolve())
 
 

@@ -60,6 +60,15 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert "Traceback" not in broken.stderr
 
 
+def test_the_settings_file_may_be_named_before_and_after_the_command(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("port = 'x'")
+    named = ("--config", str(tmp_path / "mine.toml"))
+    for arguments in ((*named, "ps"), ("ps", *named), ("keys", "list", *named), ("serve", *named)):
+        refused = openhearth(*arguments, data_dir=tmp_path)
+        assert refused.returncode == 78
+        assert "mine.toml: 'port' must be an integer" in refused.stderr
+
+
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     made = json.loads(openhearth("keys", "create", "laptop", "--json", data_dir=tmp_path).stdout)
     assert made["key"].startswith("sk-")

@@ -27,7 +27,7 @@ def register(app: click.Group) -> None:
 @click.option("--network", is_flag=True, help="Also try to reach the model hub and the package index.")
 @options.as_json
 @options.base_url
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def doctor(ctx: click.Context, network: bool, as_json: bool) -> None:
     """Check the machine, the installation and the running server. Changes nothing. Exit code 1 if anything fails."""

@@ -34,7 +34,7 @@ def register(app: click.Group) -> None:
 @click.argument("wanted", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--name", metavar="NAME", help="What it is to be called here; for one model only.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def pull(ctx: click.Context, wanted: tuple[str, ...], name: str | None, as_json: bool) -> None:
     """Fetch models, each a name of the catalogue or a source.
@@ -66,7 +66,7 @@ def pull(ctx: click.Context, wanted: tuple[str, ...], name: str | None, as_json:
 @click.command(epilog=options.examples("openhearth models", "openhearth models --catalogue", "openhearth models --json"))
 @click.option("--catalogue", is_flag=True, help="What could be pulled, too.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def models(ctx: click.Context, catalogue: bool, as_json: bool) -> None:
     """List the models that are here."""
@@ -92,7 +92,7 @@ def models(ctx: click.Context, catalogue: bool, as_json: bool) -> None:
 @click.argument("name", metavar="MODEL", shell_complete=installed_models)
 @click.option("--template", is_flag=True, help="Print the chat template and nothing else.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def show_model(ctx: click.Context, name: str, template: bool, as_json: bool) -> None:
     """Tell what a model is and what it needs, before it is loaded: architecture, parameters, context, template, memory, licence."""
@@ -116,7 +116,7 @@ def show_model(ctx: click.Context, name: str, template: bool, as_json: bool) -> 
 @click.command(epilog=options.examples("openhearth rm qwen2.5-coder:0.5b", "openhearth rm smollm2:135m minilm:l6 --yes"))
 @click.argument("names", metavar="MODEL...", nargs=-1, required=True, shell_complete=installed_models)
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def rm(ctx: click.Context, names: tuple[str, ...], yes: bool) -> None:
     """Remove models and their files. A file that was on this machine before it was pulled stays.

@@ -37,7 +37,7 @@ def register(app: click.Group) -> None:
 @click.option("--no-stdin", is_flag=True, help="Don't read standard input, whatever it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's whole reply, when it is complete.")
 @options.base_url
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def run(ctx: click.Context, /, prompt: str | None, system: str | None, no_stdin: bool, as_json: bool, **sampling: Any) -> None:
     """Ask PROMPT once and print the answer as it comes.

@@ -50,7 +50,7 @@ def register(app: click.Group) -> None:
     "--model", "-m", metavar="MODEL", help="What gpt-4o-mini and the like mean [OPENHEARTH_DEFAULT_MODEL].", shell_complete=installed_models
 )
 @click.option("--offline", is_flag=True, default=None, help="Never download anything [OPENHEARTH_OFFLINE].")
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def serve(ctx: click.Context, host: str | None, port: int | None, model: str | None, offline: bool | None) -> None:
     """Start the server. The first start pulls a small model and makes a key.

@@ -16,6 +16,7 @@ import msgspec
 
 from openhearth.engines.contract import Capability, EngineKind
 from openhearth.errors import SetupError
+from openhearth.settings_mistakes import Origins
 
 Task = Literal["chat", "completion", "embedding"]
 
@@ -96,12 +97,17 @@ def load(own: Iterable[dict[str, Any]]) -> Catalogue:
     return Catalogue({entry.name: entry for entry in [*shipped, *map(_own, own)]})
 
 
+def _explained(error: str, name: object) -> str:
+    mistake = Origins((), (), "", None).explained(error, {"": CatalogueEntry.__struct_fields__, "files": CatalogueFile.__struct_fields__})
+    return f"Settings: [[models]] {name!r}: {mistake.removeprefix('Settings: ')}"
+
+
 def _own(raw: dict[str, Any]) -> CatalogueEntry:
     name = raw.get("name")
     try:
         entry = msgspec.convert(raw, CatalogueEntry)
     except msgspec.ValidationError as error:
-        raise SetupError(f"Settings: [[models]] {name!r}: {error}", exit_status=78) from None
+        raise SetupError(_explained(str(error), name), exit_status=78) from None
     if not (entry.path or entry.files or entry.hub or entry.engine == "fake"):
         raise SetupError(f"Settings: [[models]] {name!r} says neither 'path' nor 'hub' nor 'files'.", exit_status=78)
     if entry.path and not Path(entry.path).expanduser().exists():
