@@ -32,6 +32,8 @@ def note(text: str) -> None:
 
 def complain(text: str) -> None:
     """An error, on stderr."""
+    # The server's words for its clients, who have no commands.
+    text = text.replace("GET /v1/models lists", "`openhearth models` lists")
     note(f"{styled('openhearth:', 'red', stream=sys.stderr)} {clean(text)}")
 
 

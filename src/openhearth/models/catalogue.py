@@ -54,6 +54,8 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """For people: `135M`."""
     size: int | None = None
     """Bytes to download, where the files don't say."""
+    cache_bytes_per_token: int = 0
+    """Of the key-value cache at 16 bits, to tell the memory that it takes before it is pulled."""
     capabilities: list[Capability] = []
     prices: Prices = Prices()
     files: list[CatalogueFile] = []
