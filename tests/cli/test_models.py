@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from openhearth.cli.progress import amount
 from tests.cli.test_commands import openhearth
 from tests.support.gguf_file import write_gguf
 from tests.support.registry import file_server
+from tests.support.serving import RunningServer, started
 
 
 def test_a_models_life(tmp_path: Path) -> None:
@@ -24,7 +26,8 @@ def test_a_models_life(tmp_path: Path) -> None:
     for fact in ("architecture", "llama", "2048", "apache-2.0", "memory when loaded", "chat template", "F32"):
         assert fact in shown
     assert openhearth("show", "tiny:1", "--template", data_dir=data).stdout == "{{ messages }}\n"
-    assert openhearth("rm", "tiny:1", data_dir=data, stdin="n\n").returncode == 0
+    kept = openhearth("rm", "tiny:1", data_dir=data, stdin="n\n")
+    assert (kept.returncode, "tiny:1 was not removed." in kept.stderr) == (0, True)
     assert openhearth("rm", "tiny:1", "--yes", data_dir=data).returncode == 0
     assert openhearth("rm", "tiny:1", "--yes", data_dir=data).returncode == 1
     assert file.exists()
@@ -36,6 +39,37 @@ def test_the_catalogue(tmp_path: Path) -> None:
     assert {"smollm2:135m", "minilm:l6", "qwen2.5-coder:0.5b"} <= {row["id"] for row in rows}
     assert not any(row["here"] for row in rows)
     assert "Apache-2.0" in openhearth("show", "gpt-4o", data_dir=tmp_path).stdout
+
+
+def test_the_catalogue_fits_80_columns_and_tells_what_can_be_done(tmp_path: Path) -> None:
+    lines = openhearth("models", "--catalogue", data_dir=tmp_path).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("qwen2.5-coder:7b" in line and "chat, infill, tools" in line for line in lines)
+
+
+def test_a_models_memory_is_told_before_it_is_pulled(tmp_path: Path) -> None:
+    shown = openhearth("show", "qwen3:4b", data_dir=tmp_path).stdout
+    assert re.search(r"memory when loaded +about \d\.\d GiB", shown), shown
+    told = json.loads(openhearth("show", "minilm:l6", "--json", data_dir=tmp_path).stdout)
+    assert told["memory_estimate_bytes"] > told["size_bytes"]
+
+
+def test_a_local_file_is_called_as_it_is_called(tmp_path: Path) -> None:
+    for name, title in (("Tiny-Chat.Q8_0.gguf", "Tiny"), ("smollm2-135m.gguf", "smollm2-135m"), ("ggml-model.gguf", "Tiny")):
+        file = write_gguf(tmp_path / name)
+        (told,) = json.loads(openhearth("pull", str(file), "--json", data_dir=tmp_path / "data").stdout)
+        assert (told["title"], told["publisher"]) == (title, "local")
+
+
+def test_what_the_running_server_has_from_others_is_listed(server: RunningServer, tmp_path: Path) -> None:
+    config = 'default_model = "far/fake:chat"\nembedding_model = "far/fake:embed"\n[[upstreams]]\nname = "far"\n'
+    with started(tmp_path, config + f'base_url = "{server.base_url}"\napi_key_env = "FAR_KEY"\n', environ={"FAR_KEY": server.key}):
+        listed = openhearth("models", data_dir=tmp_path, FAR_KEY=server.key)
+        assert "far/fake:embed" in listed.stdout, listed.stderr
+        assert "at far" in listed.stdout
+        assert {"far/fake:chat", "far/fake:embed"} <= {
+            row["id"] for row in json.loads(openhearth("models", "--json", data_dir=tmp_path, FAR_KEY=server.key).stdout)
+        }
 
 
 def test_what_is_not_there_suggests_what_is(tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def create(ctx: click.Context, name: str, as_json: bool) -> None:
 @options.where_settings_are
 @click.pass_context
 def list_keys(ctx: click.Context, revoked: bool, as_json: bool) -> None:
-    """List the keys in force, oldest first, by id and the part that may be shown."""
+    """List the keys in force, oldest first.
+
+    By id and the part that may be shown.
+    """
     rows = _with_keys(options.load_settings(ctx), lambda keys: keys.list(revoked=revoked))
     if as_json:
         show_json([_described(row) for row in rows])
@@ -76,7 +79,10 @@ def list_keys(ctx: click.Context, revoked: bool, as_json: bool) -> None:
 @options.where_settings_are
 @click.pass_context
 def revoke(ctx: click.Context, ids: tuple[str, ...]) -> None:
-    """Revoke keys, by id or as `keys list` shows them. A running server refuses them within a second."""
+    """Revoke keys, by id or as listed.
+
+    A running server refuses them within a second.
+    """
 
     async def revoke_all(keys: Keys) -> None:
         for wanted in ids:
