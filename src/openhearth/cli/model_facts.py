@@ -18,13 +18,14 @@ _SHOWN = {
     "size_bytes": "size",
     "memory_bytes": "memory when loaded",
     "memory_estimate_bytes": "memory when loaded",
+    "nominal_parameters": "publisher's count",
     "pulled_at": "pulled",
     "chat_template": "chat template",
 }
 
 
-def described(manifest: Manifest) -> dict[str, Any]:
-    """What a pulled model's manifest tells."""
+def described(manifest: Manifest, entry: CatalogueEntry | None = None) -> dict[str, Any]:
+    """What a pulled model's manifest tells, and the catalogue's count of its parameters beside the file's."""
     return {
         "id": manifest.id,
         "title": manifest.title,
@@ -34,6 +35,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
         "licence": manifest.licence,
         "architecture": manifest.architecture,
         "parameters": manifest.parameters,
+        "nominal_parameters": entry.parameters if entry else None,
         "quantisation": manifest.quantisation,
         "context": manifest.context,
         "vocabulary": manifest.vocabulary,

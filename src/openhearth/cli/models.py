@@ -83,7 +83,7 @@ def models(ctx: click.Context, catalogue: bool, as_json: bool) -> None:
     known = {*pulled, *(entry.name for entry in here)}
     served = [model for model in _served(settings) if model["id"] not in known]
     if as_json:
-        rows = [described(manifest) | {"here": True} for manifest in pulled.values()]
+        rows = [described(manifest, entries.get(manifest.id)) | {"here": True} for manifest in pulled.values()]
         rows += [of_entry(entry) | {"here": entry in here} for entry in [*here, *others]]
         show_json(rows + [model | {"here": False} for model in served])
         return
@@ -108,13 +108,16 @@ def show_model(ctx: click.Context, name: str, template: bool, as_json: bool) -> 
     Architecture, parameters, context, template, memory, licence: read from its file, or, before it is pulled, from the catalogue.
     """
     settings = options.load_settings(ctx)
-    target = _target(settings, name)
+    target, entries = _target(settings, name), _entries(settings)
     if manifest := _pulled(settings).get(target):
-        told = described(manifest) | {"memory_bytes": _memory(settings, target), "files": [f.path for f in manifest.files]}
+        told = described(manifest, entries.get(target)) | {
+            "memory_bytes": _memory(settings, target),
+            "files": [f.path for f in manifest.files],
+        }
         if template:
             show(manifest.template or "")
             return
-    elif entry := _entries(settings).get(target):
+    elif entry := entries.get(target):
         told = of_entry(entry) | {"memory_estimate_bytes": _estimate(settings, entry), "here": bool(entry.path or entry.engine == "fake")}
     else:
         raise _unknown(settings, name)

@@ -77,16 +77,17 @@ def amount(done: float, total: float | None) -> str:
 def _bars() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     amounts, speeds = _columns()
-    return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), amounts, speeds, TimeRemainingColumn(), console=Console(stderr=True)
-    )
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    return Progress(name, BarColumn(20), amounts, speeds, TimeRemainingColumn(), console=Console(stderr=True))
 
 
 def _columns() -> tuple[ProgressColumn, ProgressColumn]:
     """Rich's own count in thousands where ours count in 1024s."""
     from rich.progress import ProgressColumn, Task
+    from rich.table import Column
     from rich.text import Text
 
     class Amount(ProgressColumn):
@@ -98,4 +99,4 @@ def _columns() -> tuple[ProgressColumn, ProgressColumn]:
             speed = task.finished_speed or task.speed
             return Text(f"{sized(speed)}/s" if speed else "", style="progress.data.speed")
 
-    return Amount(), Speed()
+    return Amount(Column(no_wrap=True)), Speed(Column(no_wrap=True))
