@@ -40,6 +40,32 @@ def serve(data_dir: Path, *flags: str, **environ: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("-m", "smolm2:135m"), ("'smolm2:135m' does not exist", "'smollm2:135m'")),
+        (("--offline",), ("'smollm2:135m' is not pulled yet", "--offline")),
+        (("-m", "gpt-4o"), ("an alias",)),
+    ],
+)
+def test_a_default_model_that_is_not_to_be_had_is_refused_before_anything_is_printed(
+    tmp_path: Path, flags: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    refused = serve(tmp_path, "--port", "0", *flags)
+    assert (refused.returncode, refused.stdout) == (78, "")
+    for words in said:
+        assert words in refused.stderr
+
+
+def test_other_models_and_aliases_that_are_not_to_be_had_are_told_of(tmp_path: Path) -> None:
+    missing = '[[models]]\nname = "tiny:1"\nfiles = [{ name = "m.gguf", from = ["https://127.0.0.1:9/m.gguf"] }]\n'
+    config = f'preload = ["fake:chat", "tiny:1"]\n{FAKE}{missing}[aliases]\n"ours" = "nope:1b"\n'
+    with started(tmp_path, config) as running:
+        output = running.output.read_text()
+    assert "tiny:1: https://127.0.0.1:9/m.gguf can't be reached" in output
+    assert "'ours' is an alias of 'nope:1b'" in output
+
+
 def test_every_route_but_health_wants_a_key(server: RunningServer) -> None:
     """Peers were caught with keys that guard only some routes or prefixes."""
     status, document = get(server, "/openapi.json")
@@ -100,6 +126,7 @@ def test_the_first_start_shows_a_key_once_and_it_works(tmp_path: Path) -> None:
     with started(tmp_path / "data", environ={"OPENHEARTH_API_KEY": ""}) as second:
         assert key not in second.output.read_text()
         assert get(second, "/v1/models", key)[0] == 200
+    assert "if it is lost, `openhearth keys create` makes another" in second.output.read_text()
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,12 +19,12 @@ from msgspec import Meta
 from platformdirs import user_data_path
 
 from openhearth.errors import SetupError
+from openhearth.settings_mistakes import Origins, unknown_variable
 
 PREFIX = "OPENHEARTH_"
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Name = Annotated[str, Meta(min_length=1, max_length=512)]
 _WEB_ADDRESS = "http or https, no user, no '?' and no '#'"
-_PLACE = re.compile(r" - at `\$(?:\.(.*))?`$", re.DOTALL)
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +123,15 @@ _FROM_ENVIRONMENT = (
     "host", "port", "data_dir", "database_url", "api_key", "default_model", "embedding_model", "offline", "max_body_mb",
     "log_level", "base_url",
 )  # fmt: skip
+_OTHER_VARIABLES = (PREFIX + "CONFIG", PREFIX + "DEBUG", PREFIX + "OPENAI_SPEC", PREFIX + "FUZZ_EXAMPLES")
+"""Read elsewhere, the last two by the tests."""
+
+
+_NAMES = {
+    "": Settings.__struct_fields__,
+    "engines": EngineSettings.__struct_fields__,
+    "upstreams": Upstream.__struct_fields__,
+}  # fmt: skip
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, *, config: Path | None = None) -> Settings:
@@ -135,21 +143,18 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     from_environment = {n: environ[PREFIX + n.upper()] for n in _FROM_ENVIRONMENT if environ.get(PREFIX + n.upper())}
     outer = {**from_environment, **given}
-    values = {**_read_file(_config_file(outer, environ, config)), **outer}
+    file = _config_file(outer, environ, config)
+    values = {**_read_file(file), **outer}
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise SetupError(_explained(str(error)), exit_status=78) from None
+        raise SetupError(Origins(given, from_environment, PREFIX, file).explained(str(error), _NAMES), exit_status=78) from None
     for mistake in _mistakes(settings):
         raise SetupError(f"Settings: {mistake}.", exit_status=78)
+    keys = (upstream.api_key_env for upstream in settings.upstreams if upstream.api_key_env)
+    if unknown := unknown_variable(environ, PREFIX, _FROM_ENVIRONMENT, Settings.__struct_fields__, (*_OTHER_VARIABLES, *keys)):
+        raise SetupError(unknown, exit_status=78)
     return msgspec.structs.replace(settings, data_dir=settings.data_dir.expanduser().resolve())
-
-
-def _explained(error: str) -> str:
-    """msgspec's words with the setting's name in front."""
-    place = _PLACE.search(error)
-    reason = _PLACE.sub("", error)
-    return f"Settings: '{place.group(1)}': {reason}." if place and place.group(1) else f"Settings: {reason}."
 
 
 def _mistakes(settings: Settings) -> Iterator[str]:

@@ -55,7 +55,8 @@ def context_exceeded(
         total = prompt_tokens + answer_tokens
         wanted = f"you requested {total} tokens ({prompt_tokens} in the prompt, {answer_tokens} in the answer)"
     return ContextLengthExceeded(
-        f"This model's maximum context length is {context} tokens, however {wanted}. Shorten the input, or give the model more context.",
+        f"This model's maximum context length is {context} tokens, however {wanted}. Shorten the input or split it; if the model was "
+        "trained on more, engines.context gives it more.",
         param=param,
     )
 

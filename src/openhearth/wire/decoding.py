@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from openhearth.errors import InvalidRequest
+from openhearth.wording import in_words, is_bound
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _MANY = 20_000
+_LARGEST_LOOKED_INTO = 1 << 20
 _PATH = re.compile(r" - at `\$(.*)`$")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
@@ -37,7 +39,7 @@ def decode(body: bytes, schema: type[T]) -> T:
         decoder: msgspec.json.Decoder[T] = _decoder(cast("Any", schema))
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, body) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
 
@@ -91,8 +93,8 @@ def _check_surrogates(body: bytes) -> None:
         raise InvalidRequest("The request contains half of a surrogate pair, which is not a character.", code="invalid_text")
 
 
-def explain(error: msgspec.ValidationError) -> InvalidRequest:
-    """msgspec's words -> OpenAI's: a sentence and the field's path."""
+def explain(error: msgspec.ValidationError, body: bytes = b"") -> InvalidRequest:
+    """msgspec's words -> OpenAI's: a sentence and the field's path. A number that is out of bounds is looked for in `body` and told."""
     message = str(error)
     path = found.group(1).lstrip(".") if (found := _PATH.search(message)) else ""
     reason = _PATH.sub("", message)
@@ -102,7 +104,21 @@ def explain(error: msgspec.ValidationError) -> InvalidRequest:
     if missing := _MISSING.search(reason):
         name = ".".join(filter(None, (path, missing.group(1))))
         return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
-    return InvalidRequest(f"Invalid value for '{path or 'body'}': {reason}.", param=path or None, code="invalid_value")
+    got = f", got {number}" if is_bound(reason) and (number := _number_at(body, path)) is not None else ""
+    name = f"'{path}'" if path else "The request body"
+    return InvalidRequest(f"{name} {in_words(reason)}{got}.", param=path or None, code="invalid_value")
+
+
+def _number_at(body: bytes, path: str) -> float | None:
+    if len(body) > _LARGEST_LOOKED_INTO:
+        return None
+    try:
+        value = msgspec.json.decode(body)
+        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+            value = value[int(index)] if index else value[name]
+    except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError):
+        return None
+    return value if isinstance(value, int | float) else None
 
 
 @lru_cache(maxsize=256)
