@@ -9,12 +9,8 @@ from starlette.types import Receive, Scope
 from openhearth.errors import InvalidRequest, PayloadTooLarge, RequestTimeout
 
 
-class ClientGone(Exception):
-    """The client closed the connection; there is nobody to answer."""
-
-
 async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """The whole body. Raises PayloadTooLarge over `limit` bytes, RequestTimeout after `timeout_s`, ClientGone."""
+    """The whole body. Raises PayloadTooLarge over `limit` bytes, RequestTimeout after `timeout_s`."""
     _check_declared(scope, limit)
     try:
         async with asyncio.timeout(timeout_s):
