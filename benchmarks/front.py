@@ -83,7 +83,7 @@ def openhearth(backend: str) -> Iterator[list[Gateway]]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "openhearth.toml").write_text(
             'default_model = "fake:chat"\nembedding_model = "fake:chat"\n[engines]\nslots = 64\nqueue = 1000\n'
-            '[[models]]\nname = "fake:chat"\nengine = "fake"\ntask = "chat"\n'
+            '[[models]]\nname = "fake:chat"\nengine = "fake"\ntask = "chat"\noptions = { directives = "[[tokens:100]]" }\n'
             f'[[upstreams]]\nname = "bench"\nbase_url = "{backend}/v1"\nmodels = ["bench"]\nslots = 128\n'
         )
         command = [sys.executable, "-m", "openhearth", "serve", "--port", str(port), "--data-dir", folder]
@@ -117,8 +117,7 @@ def load(root: str, body: dict[str, object], *extra: str) -> dict[str, float]:
 
 
 def body(model: str, stream: bool) -> dict[str, object]:
-    prompt = "[[tokens:100]]" if model.startswith("fake") else "Say a hundred words."
-    return {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": stream}
+    return {"model": model, "messages": MESSAGES, "stream": stream}
 
 
 def measure(gateway: Gateway, stream: bool, seconds: float) -> dict[str, float]:

@@ -71,7 +71,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._connections.close()
+        await self._connections.close()
 
     async def _whole(self, method: str, path: str, body: bytes | None) -> bytes:
         with self._mapping():

@@ -14,6 +14,7 @@ import httptools
 from openhearth.engines.http.reply import ConnectionBroken, ConnectionsClosed, Reply
 from openhearth.engines.http.target import Target
 
+CLOSING_S = 1.0
 KEPT_S = 15.0
 """Shorter than most servers keep a connection in which nothing happens."""
 
@@ -27,6 +28,7 @@ class Connection(asyncio.Protocol):
         self.parser: Any = None
         self.reply: Reply | None = None
         self.idle_since = 0.0
+        self.gone = self.loop.create_future()
         self._connections = connections
 
     def send(self, request: bytes, silence_s: float | None, *, whole_within: bool) -> Reply:
@@ -60,6 +62,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.lost(self)
+        if not self.gone.done():
+            self.gone.set_result(None)
         if self.reply is not None:
             self.reply.cut()
 
@@ -95,16 +99,22 @@ class Connections:
             raise
         return reply
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Break everything off."""
         self.closed = True
+        gone = [connection.gone for connection in self._open]
         for connection in list(self._open):
             if connection.reply is not None:
                 connection.reply.fail(ConnectionsClosed())
             connection.transport.abort()
+        if gone:
+            await asyncio.wait(gone, timeout=CLOSING_S)
 
     def give_back(self, connection: Connection) -> None:
         """Its reply has ended."""
+        if not self._keeps or self.closed:
+            connection.transport.close()
+            return
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
 

@@ -85,7 +85,7 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._connections.close()
+        await self._connections.close()
 
     async def _whole(self, method: str, path: str, body: bytes | None) -> bytes:
         async with await self._answer(method, path, body) as reply:

@@ -69,9 +69,12 @@ class Chat:
                 return told
             generation = await self._generation(work)
             folding = _folding(work.plan)
-            async with aclosing(generation.deltas()) as batches:
-                async for deltas in batches:
-                    folding.add(deltas)
+            if generation.passes:
+                await passing.folded(work.lease.client, generation.body(), work.tally, folding)
+            else:
+                async with aclosing(generation.deltas()) as batches:
+                    async for deltas in batches:
+                        folding.add(deltas)
             reply = msgspec.json.encode(work.head.completion(folding.choices(), work.tally.usage))
             await self._finished(principal, request, reply)
             return reply
@@ -107,7 +110,7 @@ class Chat:
         generation = await self._generation(work)
         plan, request = work.plan, work.request
         writer = Writer(work.head, plan.tools, include_usage=plan.include_usage)
-        if generation.grouped and generation.width == plan.n and generation.prompt.tokens is None and not request.store:
+        if generation.passes and not request.store:
             before, after = work.head.around(null_usage=plan.include_usage)
             source = passing.passed_on(work.lease.client, generation.body(), work.tally, before, after)
             async with aclosing(source):
