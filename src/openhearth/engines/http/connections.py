@@ -76,6 +76,7 @@ class Connections:
         named = {"host": target.named, "accept-encoding": "identity", **headers, **({} if keeps else {"connection": "close"})}
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         self._connect_timeout_s = connect_timeout_s
+        self._keeps = keeps
         self._tls: ssl.SSLContext | None = None
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
