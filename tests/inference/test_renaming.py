@@ -22,43 +22,42 @@ def said(text: str) -> dict[str, Any]:
     return {"index": 0, "delta": {"content": text}, "finish_reason": None}
 
 
-def renamed(events: list[dict[str, Any]], *, with_usage: bool, separators: tuple[str, str] | None = None) -> tuple[list[Any], int]:
-    """What the client reads, and how many events took the short way."""
-    renamer = Renamer(HEAD, "chat completion")
-    stream = EventRenamer(renamer, with_usage=with_usage)
-    read, short = [], 0
-    for one in events:
-        payload = json.dumps(one, separators=separators).encode()
-        write = stream.passed(payload)
-        short += write is not None
-        write = stream.written(payload, renamer.read(payload)) if write is None else write
-        if write:
-            assert write.startswith(b"data: ")
-            assert write.endswith(b"\n\n")
-            read.append(json.loads(write[6:]))
-    return read, short
+def renamed(
+    events: list[dict[str, Any]], *, with_usage: bool, separators: tuple[str, str] | None = None, burst: int = 1
+) -> tuple[list[Any], int]:
+    """What the client reads, and how many events were taken apart for it."""
+    stream = EventRenamer(Renamer(HEAD, "chat completion"), with_usage=with_usage)
+    payloads = [json.dumps(one, separators=separators).encode() for one in events]
+    apart: list[Any] = []
+    text = b"".join(stream.feed(payloads[at : at + burst], apart.append) for at in range(0, len(payloads), burst))
+    *written, end = text.split(b"\n\n")
+    assert end == b""
+    assert all(one.startswith(b"data: ") for one in written)
+    return [json.loads(one[6:]) for one in written], len(apart)
 
 
+@pytest.mark.parametrize("burst", [1, 2, 3, 99])
 @pytest.mark.parametrize("separators", [None, (",", ":")])
 @pytest.mark.parametrize("with_usage", [True, False])
 @pytest.mark.parametrize("null", [True, False])
-def test_a_stream(separators: tuple[str, str] | None, with_usage: bool, null: bool) -> None:
+def test_a_stream(separators: tuple[str, str] | None, with_usage: bool, null: bool, burst: int) -> None:
     more = {"usage": None} if null else {}
-    texts = ["a", '"choices":[]', '}],"created":7', "\\", "ü\n", ""]
+    texts = ["a", "\n\ndata: ", '"}}],"choices":[', "a", "b", '"choices":[]', '}],"created":7', "\\", "ü\n", ""]
     events = [event(said(text), **more) for text in texts] + [event({"index": 0, "delta": {}, "finish_reason": "stop"}, **more)]
     events.append(event(usage={"prompt_tokens": 1, "completion_tokens": 6, "total_tokens": 7}))
-    read, short = renamed(events, with_usage=with_usage, separators=separators)
+    read, apart = renamed(events, with_usage=with_usage, separators=separators, burst=burst)
     expected = [{**one, **HEAD, "usage": one.get("usage")} for one in events]
     if not with_usage:
         expected = [{name: value for name, value in one.items() if name != "usage"} for one in expected[:-1]]
     assert read == expected
-    assert short == len(texts)
+    assert apart == 2
 
 
-def test_what_differs_outside_of_the_choices_stays() -> None:
+@pytest.mark.parametrize("burst", [1, 3, 5])
+def test_what_differs_outside_of_the_choices_stays(burst: int) -> None:
     events = [event(said("a"), obfuscation=str(number)) for number in range(9)]
     events += [event(said("b")), event(said("c"), timings={"choices": [1]}), event(said("d"), timings={"choices": [2]}), event(said("e"))]
-    read, _ = renamed(events, with_usage=False)
+    read, _ = renamed(events, with_usage=False, burst=burst)
     assert read == [{**one, **HEAD} for one in events]
 
 

@@ -22,6 +22,7 @@ SETTLE_S = 0.05
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
 STOPPED = "The engine was stopped."
+_DATA, _BETWEEN = b"data: ", b"\n\n"
 ERROR_EVENTS = (b'{"error"', b'{"object":"error"', b'{"object": "error"')
 
 
@@ -131,6 +132,9 @@ class EventReader:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The payloads that are ready. Raises the error of an error event, and EngineFailed for an event that is too large."""
+        if plain := self._plain(piece):
+            self._last = plain[-1]
+            return plain
         *events, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
         if len(self._rest) > self._largest:
             raise EngineFailed("The engine sent an event without end.")
@@ -146,6 +150,20 @@ class EventReader:
                 payloads.append(payload)
         if payloads:
             self._last = payloads[-1]
+        return payloads
+
+    def _plain(self, piece: bytes) -> list[bytes]:
+        """The payloads if everything that is ready is one-line events without an error or an end among them: most bursts. Else nothing."""
+        text = self._rest + piece
+        end = text.rfind(_BETWEEN)
+        ready = text[len(_DATA) : end]
+        if end < 0 or not text.startswith(_DATA) or b"\r" in text or b'"error"' in ready or b"[DONE]" in ready:
+            return []
+        payloads = ready.split(_BETWEEN + _DATA)
+        # Any other line break belongs to something else than a payload.
+        if ready.count(b"\n") != 2 * (len(payloads) - 1) or b"" in payloads or len(text) - end > self._largest:
+            return []
+        self._rest = text[end + len(_BETWEEN) :]
         return payloads
 
     def end(self) -> None:

@@ -5,7 +5,7 @@ Most events of a stream differ in their choices only: what stands around those i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -21,9 +21,11 @@ class _Choice(msgspec.Struct):
 
 _FIELDS = msgspec.json.Decoder(Fields)
 _CHOICES = msgspec.json.Decoder(list[_Choice])
+_SEVERAL_CHOICES = msgspec.json.Decoder(list[list[_Choice]])
 _USAGE = msgspec.json.Decoder(EngineUsage | None)
 _JSON = msgspec.json.Encoder()
 _NONE, _NULL = b"[]", b"null"
+_BETWEEN = b"\n\ndata: "
 _MARK = b'"choices":[]'
 _MOST_FORMS = 4
 
@@ -75,20 +77,33 @@ class EventRenamer:
         self._theirs = self._ours = (b"", b"")
         self._forms = 0
 
-    def passed(self, payload: bytes) -> bytes | None:
-        """The event in our words, if it differs from one that was written in its choices only."""
-        before, after = self._theirs
-        if not self._forms or not payload.startswith(before) or not payload.endswith(after):
+    def feed(self, payloads: list[bytes], read: Callable[[Fields], None]) -> bytes:
+        """One write for these events. `read` is shown those that had to be taken apart, so every one with usage. Raises EngineFailed."""
+        if len(payloads) > 1 and (write := self._passed(payloads)):
+            return self._renamer.checked(write)
+        return self._renamer.checked(b"".join(self._passed([payload]) or self._taken_apart(payload, read) for payload in payloads))
+
+    def _passed(self, payloads: list[bytes]) -> bytes | None:
+        """The events in our words, if all differ from one that was written in their choices only."""
+        (before, after), (ours_before, ours_after) = self._theirs, self._ours
+        text = _BETWEEN.join(payloads)
+        if not self._forms or not text.startswith(before) or not text.endswith(after):
             return None
-        choices = payload[len(before) : len(payload) - len(after)]
+        choices = text[len(before) : len(text) - len(after)].split(after + _BETWEEN + before)
         try:
-            if not _CHOICES.decode(choices):
-                return None
+            read = _SEVERAL_CHOICES.decode(b"[%b]" % b",".join(choices))
         except msgspec.DecodeError:
             return None
-        return b"%b%b%b" % (self._ours[0], choices, self._ours[1])
+        if len(read) != len(payloads) or len(choices) != len(payloads) or [] in read:
+            return None
+        return ours_before + (ours_after + ours_before).join(choices) + ours_after
 
-    def written(self, payload: bytes, fields: Fields) -> bytes:
+    def _taken_apart(self, payload: bytes, read: Callable[[Fields], None]) -> bytes:
+        fields = self._renamer.read(payload)
+        read(fields)
+        return self._written(payload, fields)
+
+    def _written(self, payload: bytes, fields: Fields) -> bytes:
         """The event in our words; empty if it only tells the usage, for which the client didn't ask."""
         choices, told = bytes(fields["choices"]), fields.pop("usage", msgspec.Raw(_NULL))
         if self._with_usage:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -37,7 +38,7 @@ async def whole(client: EngineClient, request: ChatRequest, spec: EngineSpec, he
     """The upstream's reply under our name, as JSON."""
     renamer = Renamer(head, _NOUN)
     fields = renamer.read(await client.post(CHAT, msgspec.json.encode({**upstream_request(request, spec), "stream": False})))
-    _count(fields, tally)
+    _count(tally, fields)
     tally.generated(0)
     return renamer.checked(renamer.written(fields))
 
@@ -54,25 +55,17 @@ async def streamed(
 ) -> AsyncGenerator[bytes]:
     """The upstream's events under our name, the usage chunk only for who asked; without the end mark. `folding` is shown them, too."""
     reader = Reader(0, Tally())
-    renamer = Renamer(head, _NOUN)
-    events = EventRenamer(renamer, with_usage=include_usage)
+    events = EventRenamer(Renamer(head, _NOUN), with_usage=include_usage)
     async with aclosing(client.stream(CHAT, msgspec.json.encode(upstream_request(request, spec)))) as bursts:
         async for payloads in bursts:
-            written = []
-            for payload in payloads:
-                event = events.passed(payload)
-                if event is None:
-                    fields = renamer.read(payload)
-                    _count(fields, tally)
-                    event = events.written(payload, fields)
-                written.append(event)
-                if folding:
-                    folding.add(reader.read(payload))
-            if write := b"".join(written):
+            write = events.feed(payloads, partial(_count, tally))
+            if folding:
+                folding.add(delta for payload in payloads for delta in reader.read(payload))
+            if write:
                 tally.generated(0)
-                yield renamer.checked(write)
+                yield write
 
 
-def _count(fields: Fields, tally: Tally) -> None:
+def _count(tally: Tally, fields: Fields) -> None:
     if told := usage(fields):
         tally.finished(told, 0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,7 +35,7 @@ async def whole(client: Any, request: CompletionRequest, spec: EngineSpec, head:
     """The upstream's reply under our name, as JSON."""
     renamer = Renamer(head, _NOUN)
     fields = renamer.read(await client.post(PATH, msgspec.json.encode({**upstream_request(request, spec), "stream": False})))
-    _count(fields, tally)
+    _count(tally, fields)
     tally.generated(0)
     return renamer.checked(renamer.written(fields))
 
@@ -43,24 +44,16 @@ async def streamed(
     client: Any, request: CompletionRequest, spec: EngineSpec, head: dict[str, str], tally: Tally, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The upstream's events under our name, the usage chunk only for who asked."""
-    renamer = Renamer(head, _NOUN)
-    events = EventRenamer(renamer, with_usage=include_usage)
+    events = EventRenamer(Renamer(head, _NOUN), with_usage=include_usage)
     async with aclosing(client.stream(PATH, msgspec.json.encode(upstream_request(request, spec)))) as bursts:
         async for payloads in bursts:
-            written = []
-            for payload in payloads:
-                event = events.passed(payload)
-                if event is None:
-                    fields = renamer.read(payload)
-                    _count(fields, tally)
-                    event = events.written(payload, fields)
-                written.append(event)
-            if write := b"".join(written):
+            write = events.feed(payloads, partial(_count, tally))
+            if write:
                 tally.generated(0)
-                yield renamer.checked(write)
+                yield write
     yield sse.DONE
 
 
-def _count(fields: Fields, tally: Tally) -> None:
+def _count(tally: Tally, fields: Fields) -> None:
     if told := usage(fields):
         tally.finished(0, told, 0)
