@@ -32,6 +32,7 @@ import psutil
 HERE = Path(__file__).parent
 KEY = "sk-bench-0123456789abcdef"
 RATE = 100.0
+LITELLM_ENVIRON = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
 MESSAGES = [{"role": "user", "content": "Say a hundred words."}]
 
 
@@ -98,19 +99,27 @@ def openhearth(backend: str) -> Iterator[list[Gateway]]:
             ]
 
 
+def litellm_config(backend: str, name: str) -> str:
+    """One model, one key, nothing else on."""
+    return (
+        f"model_list:\n  - model_name: {name}\n    litellm_params:\n      model: openai/bench\n"
+        f"      api_base: {backend}/v1\n      api_key: none\n"
+        f"general_settings:\n  master_key: {KEY}\nlitellm_settings:\n  telemetry: false\n"
+    )
+
+
+def litellm_command(executable: str, config: Path, port: int) -> list[str]:
+    return [executable, "--config", str(config), "--port", str(port), "--host", "127.0.0.1", "--num_workers", "1"]
+
+
 @contextmanager
 def litellm(executable: str, backend: str) -> Iterator[Gateway]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "config.yaml")
-        config.write_text(
-            "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/bench\n"
-            f"      api_base: {backend}/v1\n      api_key: none\n"
-            f"general_settings:\n  master_key: {KEY}\nlitellm_settings:\n  telemetry: false\n"
-        )
-        command = [executable, "--config", str(config), "--port", str(port), "--host", "127.0.0.1", "--num_workers", "1"]
-        environ = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-        with running(command, f"http://127.0.0.1:{port}/health/liveliness", environ) as process:
+        config.write_text(litellm_config(backend, "bench"))
+        command = litellm_command(executable, config, port)
+        with running(command, f"http://127.0.0.1:{port}/health/liveliness", LITELLM_ENVIRON) as process:
             yield Gateway("litellm proxy", f"http://127.0.0.1:{port}", "bench", process)
 
 
