@@ -67,8 +67,10 @@ def running(command: list[str], url: str, environ: dict[str, str] | None = None)
             try:
                 urllib.request.urlopen(urllib.request.Request(url, headers={"authorization": f"Bearer {KEY}"}), timeout=5).close()
                 break
-            except urllib.error.HTTPError:
-                break
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # that is: not yet
+                    break
+                time.sleep(0.1)
             except OSError:
                 if process.poll() is not None:
                     log.seek(0)
