@@ -52,6 +52,8 @@ class LlamaLauncher:
             sockets=self._sockets,
             start_timeout_s=self._start_timeout_s,
             stall_timeout_s=self._stall_timeout_s,
+            # llama.cpp closes kept connections when it likes, and each takes one of its threads.
+            keeps_connections=False,
         )
         try:
             return RunningChild(child, await _properties(child.client, spec.options))
