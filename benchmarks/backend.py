@@ -61,7 +61,9 @@ def main() -> None:
     from granian.constants import Interfaces
     from granian.server.embed import Server
 
-    asyncio.run(Server(app, port=int(sys.argv[1]), interface=Interfaces.ASGINL, websockets=False, log_enabled=False).serve())
+    # The backlog is also how many connections it takes: with the usual 128 the gateways' kept ones shut others out.
+    server = Server(app, port=int(sys.argv[1]), interface=Interfaces.ASGINL, websockets=False, log_enabled=False, backlog=4096)
+    asyncio.run(server.serve())
 
 
 if __name__ == "__main__":

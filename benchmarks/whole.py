@@ -1,6 +1,6 @@
 """The same GGUF through us and through llama.cpp's own server, in one run.
 
-    python benchmarks/whole.py MODEL.gguf [--streams 1 4 8 16] [--rounds 3] [--tokens 64]
+    python benchmarks/whole.py MODEL.gguf [--streams 1 4 8 16] [--rounds 5] [--tokens 64] [--pairs 40]
 
 Both run the same build of llama.cpp (xllamacpp) with the same slots, context and threads; llama.cpp's server listens on a TCP port, as
 its users run it. Each round sends N different prompts at once to one, then to the other. Reported: tokens per second, time to first
@@ -82,12 +82,28 @@ async def take(root: str, model: str, streams: int, tokens: int, salt: int) -> T
     return Taken(sum(count for _, count in taken) / elapsed, [first * 1000 for first, _ in taken])
 
 
+def alone(root: str, peer: str, pairs: int) -> tuple[float, float, float]:
+    """First tokens of single requests, ours and theirs by turns: median milliseconds of each, and of the differences within a pair."""
+
+    def first(base: str, number: int) -> float:
+        return asyncio.run(take(base, "bench", 1, 1, 10_000 + number)).first_ms[0]
+
+    taken = []
+    for number in range(pairs):
+        order = (root, peer) if number % 2 else (peer, root)
+        both = {base: first(base, number) for base in order}
+        taken.append((both[root], both[peer]))
+    ours, theirs = zip(*taken, strict=True)
+    return statistics.median(ours), statistics.median(theirs), statistics.median(a - b for a, b in taken)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--pairs", type=int, default=40, help="of single requests for one token")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     given = parser.parse_args()
     slots, context = max(given.streams), 1024
@@ -107,6 +123,10 @@ def main() -> None:
         stack.enter_context(running([sys.executable, "-c", LLAMA.format(key=KEY), *arguments], f"{peer}/v1/models"))
         for base in (root, peer):
             asyncio.run(take(base, "bench", 2, 8, 999))
+        ours_ms, theirs_ms, later_ms = alone(root, peer, given.pairs)
+        print(
+            f"First token alone, {given.pairs} pairs: ours {ours_ms:.1f} ms, llama.cpp {theirs_ms:.1f} ms, difference {later_ms:+.1f} ms\n"
+        )
         print("| streams | ours tok/s | llama.cpp tok/s | ratio | ours first ms | llama.cpp first ms | difference ms |")
         print("|---|---|---|---|---|---|---|")
         for streams in given.streams:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from openhearth.store.database import Database
 from openhearth.web.endpoint import Call, Endpoint, Reply, json_reply
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+LABELS_KEPT = 512
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,12 +43,15 @@ class RequestMetrics:
         labels = ("method", "route", "status")
         self._count = Counter("openhearth_requests", "Finished requests; 499: the client left.", labels, registry=registry)
         self._seconds = Histogram("openhearth_request_seconds", "Request to last byte.", ("route",), buckets=_SECONDS, registry=registry)
+        # To find a labelled counter costs more than to count.
+        self._count_of = lru_cache(LABELS_KEPT)(self._count.labels)
+        self._seconds_of = lru_cache(LABELS_KEPT)(self._seconds.labels)
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         endpoint = scope.get("endpoint")
         route, method = (endpoint.path, endpoint.method) if endpoint else ("none", "none")
-        self._count.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._count_of(method, route, str(status)).inc()
+        self._seconds_of(route).observe(seconds)
 
 
 class EngineMetrics(Collector):

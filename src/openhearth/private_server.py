@@ -38,12 +38,12 @@ async def temporary(house: House) -> AsyncIterator[tuple[Path, str]]:
 @asynccontextmanager
 async def on_socket(app: ASGIApp) -> AsyncIterator[Path]:
     """Serve an application on a unix socket that only this user can reach; afterwards nothing of it is left. Raises SetupError."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.server.embed import Server
 
     with tempfile.TemporaryDirectory(prefix="openhearth-") as folder:
         path = Path(folder, "server.sock")
-        server = Server(app, uds=path, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
+        server = Server(app, uds=path, interface=Interfaces.ASGINL, http=HTTPModes.http1, websockets=False, log_enabled=False)
         serving = asyncio.create_task(server.serve())
         try:
             await _answering(path, serving)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import secrets
 import signal
@@ -25,8 +26,11 @@ from openhearth.settings import Settings
 if TYPE_CHECKING:
     from openhearth.app import House
 
-HEADER_TIMEOUT_MS = 15_000
+SPARE_FILES = 256
+"""Open files kept for everything but clients' connections: database, engines, downloads."""
 GRACE_S = 5.0
+GARBAGE_THRESHOLD = 20_000
+"""Objects; Python's own 700 is reached with every few requests."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -77,7 +81,7 @@ async def data_folder(settings: Settings) -> AsyncIterator[None]:
 
 async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is awaited with the base address once the port is ours."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
@@ -96,10 +100,14 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
         port=port,
         interface=Interfaces.ASGINL,
         websockets=False,
+        # While it waits to see which version a client speaks, no time limit runs; with one version alone it runs from the first moment.
+        http=HTTPModes.http1,
         backlog=1024,
+        backpressure=connections_allowed(settings.max_connections),
         log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        http1_settings=HTTP1Settings(header_read_timeout=round(settings.idle_timeout_s * 1000)),
     )
+    _settle_memory()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
@@ -119,6 +127,13 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
             await asyncio.gather(greeting)
     if serving.done() and serving.exception():
         raise SetupError(f"The HTTP server stopped: {serving.exception()}.")
+
+
+def _settle_memory() -> None:
+    """What is loaded by now stays: the garbage collector need not look at it again, and may come less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
 async def _drain(house: House) -> None:
@@ -161,6 +176,19 @@ def claim_port(host: str, port: int) -> int:
             errno.EADDRNOTAVAIL: "this machine has no such address; choose another with --host",
         }.get(error.errno or 0, error.strerror)
         raise SetupError(f"Can't listen on {host}:{port}: {reason}.", exit_status=69) from None
+
+
+def connections_allowed(wanted: int) -> int:
+    """How many clients' connections this process may have open. Raises the limit of open files as far as is needed and allowed."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = wanted + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        enough = min(enough, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+    return max(1, min(wanted, enough - SPARE_FILES))
 
 
 def _shown_host(host: str) -> str:

@@ -6,66 +6,73 @@ The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys 
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 from platformdirs import user_data_path
 
 from openhearth.errors import SetupError
+from openhearth.settings_mistakes import Origins, unknown_variable
 
 PREFIX = "OPENHEARTH_"
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Name = Annotated[str, Meta(min_length=1, max_length=512)]
+_WEB_ADDRESS = "http or https, no user, no '?' and no '#'"
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How engines run. None means: chosen from the machine."""
 
-    memory_budget_mb: int | None = None
+    memory_budget_mb: Annotated[int, Meta(ge=1)] | None = None
     """All engines together, MiB. Default: 80% of what the machine has available at start."""
     keep_alive_s: float = 1800.0
     """An engine idle for longer is unloaded. Negative: never."""
-    slots: int | None = None
+    slots: Annotated[int, Meta(ge=1, le=256)] | None = None
     """Sequences one model decodes at the same time."""
-    threads: int | None = None
+    threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     """Decoding threads of one model. Default: the machine's cores less one (one is left for the API)."""
-    context: int | None = None
+    context: Annotated[int, Meta(ge=256, le=2**24)] | None = None
     """Tokens of context per slot. Default: the model's own, up to 8192."""
-    gpu_layers: int | None = None
+    gpu_layers: Annotated[int, Meta(ge=0, le=10_000)] | None = None
     """Layers placed on a GPU; default: as many as fit, where the engine's build has one."""
-    queue: int = 64
+    queue: Annotated[int, Meta(ge=0, le=100_000)] = 64
     """Requests that may wait for one model; past it 429."""
-    start_timeout_s: float = 120.0
+    start_timeout_s: Seconds = 120.0
     """How long a request waits for its engine to start."""
-    stall_timeout_s: float = 120.0
+    stall_timeout_s: Seconds = 120.0
     """An engine that sends nothing for so long, in a request, counts as hung."""
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A server elsewhere that speaks OpenAI's wire: vLLM, SGLang, Ollama, llama-server, OpenAI itself."""
 
-    name: str
+    name: Annotated[str, Meta(pattern=r"^[^/\s\x00-\x1f]{1,64}$")]
     """Its models are called `name/model` here."""
     base_url: str
     """With its `/v1`, e.g. `http://10.0.0.5:8000/v1`."""
     api_key_env: str | None = None
     """The environment variable that holds its key (keys don't belong in a file)."""
-    models: tuple[str, ...] = ()
+    models: tuple[Name, ...] = ()
     """The models to offer. Empty: what its `/models` lists."""
-    timeout_s: float = 600.0
-    connect_timeout_s: float = 5.0
-    retries: int = 2
-    slots: int = 64
+    timeout_s: Seconds = 600.0
+    connect_timeout_s: Seconds = 5.0
+    retries: Annotated[int, Meta(ge=0, le=20)] = 2
+    slots: Annotated[int, Meta(ge=1, le=10_000)] = 64
     """Requests sent to it at the same time."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the whole program is told from outside."""
 
-    host: str = "127.0.0.1"
-    port: int = 8000
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
     data_dir: Path = msgspec.field(default_factory=lambda: user_data_path("openhearth", appauthor=False))
     database_url: str | None = None
     """SQLAlchemy URL; default: SQLite in the data folder."""
@@ -75,23 +82,27 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first admin key, for unattended starts (environment only)."""
     owner_email: str | None = None
     """The first owner's address; the owner can change it."""
-    default_model: str = "smollm2:135m"
+    default_model: Name = "smollm2:135m"
     """What aliases for chat and text models mean unless the table says otherwise."""
-    embedding_model: str = "minilm:l6"
+    embedding_model: Name = "minilm:l6"
     """What aliases for embedding models mean."""
-    preload: tuple[str, ...] | None = None
+    preload: tuple[Name, ...] | None = None
     """Models pulled (if need be) and started with the server. Default: pulls the two above, starts the first."""
     offline: bool = False
     """Never download anything."""
     cors_origins: tuple[str, ...] = ()
-    max_body_mb: int = 32
-    body_timeout_s: float = 30.0
+    max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 32
+    body_timeout_s: Seconds = 30.0
     """A client must have sent its whole body in this time."""
-    log_level: str = "info"
+    idle_timeout_s: Annotated[float, Meta(ge=1, le=86_400)] = 75.0
+    """A connection on which no request (its headers, that is) has come whole for so long is closed."""
+    max_connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    """Open at the same time; more wait until one is closed."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     base_url: str | None = None
     """The server that `chat`, `run` and `ps` talk to; default: the one on this data folder."""
     engines: EngineSettings = EngineSettings()
-    aliases: dict[str, str] = {}
+    aliases: dict[Name, Name] = {}
     """Name that clients use -> local model. Overrides the shipped table."""
     upstreams: tuple[Upstream, ...] = ()
     models: tuple[dict[str, Any], ...] = ()
@@ -116,6 +127,15 @@ _FROM_ENVIRONMENT = (
     "host", "port", "data_dir", "database_url", "api_key", "admin_key", "owner_email", "default_model", "embedding_model", "offline",
     "max_body_mb", "log_level", "base_url",
 )  # fmt: skip
+_OTHER_VARIABLES = (PREFIX + "CONFIG", PREFIX + "DEBUG", PREFIX + "OPENAI_SPEC", PREFIX + "FUZZ_EXAMPLES")
+"""Read elsewhere, the last two by the tests."""
+
+
+_NAMES = {
+    "": Settings.__struct_fields__,
+    "engines": EngineSettings.__struct_fields__,
+    "upstreams": Upstream.__struct_fields__,
+}  # fmt: skip
 
 
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, *, config: Path | None = None) -> Settings:
@@ -127,12 +147,46 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     from_environment = {n: environ[PREFIX + n.upper()] for n in _FROM_ENVIRONMENT if environ.get(PREFIX + n.upper())}
     outer = {**from_environment, **given}
-    values = {**_read_file(_config_file(outer, environ, config)), **outer}
+    file = _config_file(outer, environ, config)
+    values = {**_read_file(file), **outer}
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise SetupError(f"Settings: {error}", exit_status=78) from None
+        raise SetupError(Origins(given, from_environment, PREFIX, file).explained(str(error), _NAMES), exit_status=78) from None
+    for mistake in _mistakes(settings):
+        raise SetupError(f"Settings: {mistake}.", exit_status=78)
+    keys = (upstream.api_key_env for upstream in settings.upstreams if upstream.api_key_env)
+    if unknown := unknown_variable(environ, PREFIX, _FROM_ENVIRONMENT, Settings.__struct_fields__, (*_OTHER_VARIABLES, *keys)):
+        raise SetupError(unknown, exit_status=78)
     return msgspec.structs.replace(settings, data_dir=settings.data_dir.expanduser().resolve())
+
+
+def _mistakes(settings: Settings) -> Iterator[str]:
+    """What types and bounds can't say."""
+    if math.isnan(settings.engines.keep_alive_s):
+        yield "'engines.keep_alive_s' must be a number of seconds; negative: never"
+    if settings.base_url is not None and not is_web_address(settings.base_url):
+        yield "'base_url' must be like http://127.0.0.1:8000: " + _WEB_ADDRESS
+    for origin in settings.cors_origins:
+        if origin != "*" and not (is_web_address(origin) and origin.count("/") == 2):
+            yield f"'cors_origins' must hold origins like https://app.example, without a path, or '*'; not {origin[:100]!r}"
+    for upstream in settings.upstreams:
+        if not is_web_address(upstream.base_url):
+            yield f"'base_url' of the upstream '{upstream.name}' must be like http://host:8000/v1: {_WEB_ADDRESS}"
+    names = [upstream.name for upstream in settings.upstreams]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        yield f"two 'upstreams' are called '{twice}'; each needs a name of its own"
+
+
+def is_web_address(text: str) -> bool:
+    """Whether this is an http(s) URL of a host, without user, query and fragment."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    fit = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
+    return fit and not any(character in "?#\\" or character.isspace() or not character.isprintable() for character in text)
 
 
 def _path(wanted: type, value: object) -> object:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from openhearth import __version__
+from tests.support.serving import RunningServer
 
 COMMANDS = ("serve", "chat", "run", "pull", "models", "show", "rm", "ps", "keys", "doctor", "version")
 
@@ -34,6 +35,8 @@ def test_help_names_every_command_and_has_examples(tmp_path: Path) -> None:
     assert "Examples:" in shown.stdout
     for command in COMMANDS:
         assert f"\n  {command} " in shown.stdout
+    assert "..." not in shown.stdout.partition("Commands:")[2], "a summary is cut off"
+    assert "..." not in openhearth("keys", "--help", data_dir=tmp_path).stdout.partition("Commands:")[2].partition("Examples:")[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -60,6 +63,15 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert "Traceback" not in broken.stderr
 
 
+def test_the_settings_file_may_be_named_before_and_after_the_command(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("port = 'x'")
+    named = ("--config", str(tmp_path / "mine.toml"))
+    for arguments in ((*named, "ps"), ("ps", *named), ("keys", "list", *named), ("serve", *named)):
+        refused = openhearth(*arguments, data_dir=tmp_path)
+        assert refused.returncode == 78
+        assert "mine.toml: 'port' must be an integer" in refused.stderr
+
+
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     made = json.loads(openhearth("keys", "create", "laptop", "--json", data_dir=tmp_path).stdout)
     assert made["key"].startswith("sk-")
@@ -79,6 +91,54 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["two\nlines", "x" * 300, "\x1b[31mred", " "])
 def test_strange_key_names_are_refused(name: str, tmp_path: Path) -> None:
     assert openhearth("keys", "create", name, data_dir=tmp_path).returncode == 2
+
+
+def test_an_open_pipe_that_says_nothing_is_told_of(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    try:
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "openhearth", "run", "hi", "--data-dir", str(tmp_path)], stdin=read, stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stderr is not None
+        assert "--no-stdin" in waiting.stderr.readline()
+    finally:
+        os.close(write)
+        os.close(read)
+    said = waiting.communicate(timeout=60)[1]
+    assert "`openhearth pull smollm2:135m` fetches it" in said
+    assert "On the server" not in said
+
+
+def test_errors_do_not_speak_http(server: RunningServer, tmp_path: Path) -> None:
+    there = {"OPENHEARTH_BASE_URL": server.base_url}
+    unknown = openhearth("run", "hi", "-m", "no-such:model", data_dir=tmp_path, OPENHEARTH_API_KEY=server.key, **there).stderr
+    assert "`openhearth models` lists" in unknown
+    keyless = openhearth("run", "hi", data_dir=tmp_path, **there).stderr
+    assert "OPENHEARTH_API_KEY" in keyless
+    for said in (unknown, keyless):
+        assert "GET" not in said
+        assert "header" not in said
+
+
+def test_chat_stays_with_its_model_where_the_other_can_not_talk(server: RunningServer, tmp_path: Path) -> None:
+    said = openhearth(
+        "chat", "-m", "fake:chat", data_dir=tmp_path, stdin="/model text-embedding-3-small\n", OPENHEARTH_BASE_URL=server.base_url,
+        OPENHEARTH_API_KEY=server.key,
+    )  # fmt: skip
+    assert said.returncode == 1
+    assert "is an embedding model" in said.stderr
+
+
+def test_doctor_tells_what_fits_and_which_aliases_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "openhearth.toml").write_text('[engines]\nmemory_budget_mb = 3000\n[aliases]\n"ours" = "nope:1b"\n')
+    (tmp_path / "aliases.toml").write_text('"theirs" = "smolm2:135m"\n')
+    findings = json.loads(openhearth("doctor", "--json", data_dir=tmp_path, OPENHEARTH_PORT="0").stdout)
+    found = {finding["name"]: finding["found"] for finding in findings}
+    assert "smollm2:135m" in found["models that fit"]
+    assert "gpt-oss:20b" in found["models too large"]
+    aliases = [finding["found"] for finding in findings if finding["name"] == "alias" and finding["state"] == "warn"]
+    assert any("'nope:1b'" in each for each in aliases)
+    assert any("'theirs'" in each and "'smollm2:135m'" in each for each in aliases)
 
 
 def test_doctor_reports_and_changes_nothing(tmp_path: Path) -> None:

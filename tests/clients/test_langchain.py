@@ -5,6 +5,7 @@ Flags say what the model can't do, not what we can't.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -16,13 +17,20 @@ from tests.support.serving import RunningServer
 
 pytestmark = [
     pytest.mark.real,
-    # LangChain keeps one asynchronous client for all models, so all tests need one event loop.
-    pytest.mark.asyncio(loop_scope="class"),
-    # Its own, of pydantic's versions.
-    pytest.mark.filterwarnings("default"),
+    # LangChain's own, of what its tests give pydantic; of anything else the suite fails.
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+    pytest.mark.filterwarnings("ignore:Received a Pydantic BaseModel V1 schema"),
 ]
 
 
+def in_one_loop(suite: type[Any]) -> type[Any]:
+    """LangChain keeps one asynchronous client for all models, so all its asynchronous tests need one event loop."""
+    for _, test in inspect.getmembers(suite, inspect.iscoroutinefunction):
+        pytest.mark.asyncio(loop_scope="class")(test)
+    return suite
+
+
+@in_one_loop
 class TestChatOpenAI(ChatModelIntegrationTests):
     """The standard suite against SmolLM2-135M."""
 

@@ -185,7 +185,7 @@ async def test_the_socket_wants_the_key(process: RunningChild, tmp_path: Path) -
     from openhearth.engines.client import HttpClient
 
     (socket,) = tmp_path.glob("*.sock")
-    stranger = HttpClient(socket=socket, key="wrong")
+    stranger = HttpClient(path=socket, key="wrong")
     with pytest.raises((EngineFailed, InvalidRequest)):
         await stranger.post("/tokenize", b'{"content": "Hi"}')
     await stranger.close()

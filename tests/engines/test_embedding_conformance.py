@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from tests.support import tiny_bert
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONTEXT = tiny_bert.CONTEXT
+ALIKE = 0.999
+"""A quantised model rounds otherwise in a batch of another shape: 0.9997 was seen."""
 
 
 async def start(kind: str, folder: Path) -> RunningChild:
@@ -70,8 +73,20 @@ async def test_a_text_has_the_same_vector_among_others(engine: RunningChild) -> 
     alone = vectors(await embed(engine, "the river"))[0]
     among = vectors(await embed(engine, ["a boat turns", "the river", "wind " * 20]))[1]
     together = await asyncio.gather(*(embed(engine, text) for text in ["light", "the river", "slow " * 30]))
-    assert alone @ among > 0.9999
-    assert alone @ vectors(together[1])[0] > 0.9999
+    assert alone @ among > ALIKE
+    assert alone @ vectors(together[1])[0] > ALIKE
+
+
+async def test_texts_of_all_lengths_have_their_own_vectors_whoever_is_beside_them(engine: RunningChild) -> None:
+    texts = ["light", "the river", "a boat turns", "slow " * 9, "The old town lies by the river, where it rains. " * 2]
+    alone = {text: vectors(await embed(engine, text))[0] for text in texts}
+    for pair in itertools.permutations(texts, 2):
+        for text, vector in zip(pair, vectors(await embed(engine, list(pair))), strict=True):
+            assert alone[text] @ vector > ALIKE, f"{text!r} in {pair}"
+    for first in range(len(texts)):
+        order = (texts[first:] + texts[:first]) * 2
+        for text, reply in zip(order, await asyncio.gather(*(embed(engine, text) for text in order)), strict=True):
+            assert alone[text] @ vectors(reply)[0] > ALIKE, f"{text!r} among {order}"
 
 
 async def test_base64_is_the_same_numbers(engine: RunningChild) -> None:

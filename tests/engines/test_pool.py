@@ -16,6 +16,7 @@ import pytest
 
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.fake import FakeLauncher
+from openhearth.engines.memory import Memory
 from openhearth.engines.pool import Lease, Pool
 from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, QueueFull
 from openhearth.settings import EngineSettings
@@ -248,3 +249,70 @@ async def test_a_waiter_that_leaves_while_all_are_sent_away(tmp_path: Path) -> N
     await pool.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def give_up(pool: Pool, text: str, seconds: float) -> None:
+    """Ask, and leave before the first word."""
+
+    async def ask_text() -> None:
+        async with pool.acquire(spec()) as lease:
+            async for _ in lease.client.stream("/v1/completions", json.dumps({"prompt": text, "stream": True}).encode()):
+                raise AssertionError("It was not silent.")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask_text(), seconds)
+
+
+class TestSilence:
+    """An engine that says nothing to clients that all leave before its time limit hangs, too."""
+
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("openhearth.engines.engine.SILENT_S", 0.5)
+
+    async def test_it_is_replaced(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as pool:
+            await pool.preload(spec())
+            pid = pool.status()[0].pid
+            await give_up(pool, "[[hang]]", 0.3)
+            assert pool.status()[0].pid == pid
+            await give_up(pool, "[[hang]]", 0.3)
+            assert await ask(pool, "[[say:again]]", spec()) == "again"
+            assert pool.status()[0].pid != pid
+
+    async def test_one_that_answers_others_is_not(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as pool:
+            await pool.preload(spec())
+            pid = pool.status()[0].pid
+            for _ in range(3):
+                await give_up(pool, "[[hang]]", 0.3)
+                assert await ask(pool, "[[say:x]]", spec()) == "x"
+            assert pool.status()[0].pid == pid
+
+
+async def test_a_client_that_leaves_before_the_first_word_frees_its_slots(tmp_path: Path) -> None:
+    async with opened(tmp_path) as pool:
+        asking = asyncio.create_task(ask(pool, "[[prefill_ms:60000]]", spec(), slots=2))
+        await until(lambda: pool.status() and pool.status()[0].in_use == 2)
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        async with pool.acquire(spec(), slots=2) as lease, asyncio.timeout(2):
+            while (state := json.loads(await lease.client.get("/fake/state")))["busy"]:
+                await asyncio.sleep(0.02)
+            assert state["cancelled"] == 1
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_who_waits_for_memory_can_be_sent_away_when_some_comes(steps: int) -> None:
+    """Its start must not go on while the pool closes."""
+    memory = Memory({}, None, lambda _engine: asyncio.sleep(0))
+    waiting = asyncio.create_task(memory.released(30))
+    await asyncio.sleep(0.01)
+    memory.notify()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    given_up = waiting.cancel()
+    outcome = (await asyncio.gather(waiting, return_exceptions=True))[0]
+    assert isinstance(outcome, asyncio.CancelledError) is given_up

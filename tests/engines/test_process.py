@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from openhearth.engines.client import HttpClient, answers
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.llama import Defaults, LlamaLauncher
 from openhearth.engines.process import LONGEST_SOCKET_PATH, socket_path, start_child
-from openhearth.errors import EngineUnavailable
+from openhearth.errors import EngineFailed, EngineUnavailable
 
 PARENT = """
 import asyncio, sys
@@ -81,3 +83,40 @@ async def test_a_corrupt_model_is_explained_quickly(tmp_path: Path, content: byt
 async def test_a_missing_file_says_pull(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="pull"):
         await LlamaLauncher(tmp_path, Defaults(1, 1, 512)).start(EngineSpec("gone", "llama", tmp_path / "none.gguf"))
+
+
+async def test_last_words_tell_no_frames_and_no_folders(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="KeyError") as caught:
+        await start_child("openhearth.engines.fake", {"id": "x", "start_delay_s": 0}, name="m1", sockets=tmp_path)
+    with pytest.raises(EngineUnavailable, match="No module named") as missing:
+        await start_child("openhearth.engines.nothing", {}, name="m1", sockets=tmp_path)
+    for message in (caught.value.message, missing.value.message):
+        assert "Traceback" not in message
+        assert 'File "' not in message
+        assert not re.search(r"/\w+/", message), message
+
+
+class Refusing(HttpClient):
+    """An engine that is not there yet: whether it answers is known once `tried` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried = asyncio.Event()
+
+    async def get(self, path: str) -> bytes:
+        await self.tried.wait()
+        raise EngineFailed(f"nothing at {path}")
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_start_can_be_given_up_at_every_step_of_a_probe(steps: int) -> None:
+    """One that went on held the server's end up until it was over."""
+    client = Refusing()
+    probing = asyncio.create_task(answers(client, "/health"))
+    await asyncio.sleep(0.01)
+    client.tried.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    given_up = probing.cancel()
+    outcome = (await asyncio.gather(probing, return_exceptions=True))[0]
+    assert isinstance(outcome, asyncio.CancelledError) if given_up else outcome is False

@@ -128,7 +128,7 @@ async def test_unfit_addresses(base_url: str) -> None:
 ])  # fmt: skip
 def test_addresses(base_url: str, url: str, shown: str) -> None:
     address = Address.of(base_url, KEY)
-    assert (address.url("/v1/models"), address.shown) == (url, shown)
+    assert (address.base_url + address.path("/v1/models"), address.shown) == (url, shown)
     assert KEY not in repr(address)
 
 

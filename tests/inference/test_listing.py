@@ -54,3 +54,14 @@ def test_the_older_engines_are_the_same_models(server: RunningServer) -> None:
     engine = get(server, "/engines/davinci-codex").json()
     assert engine == {"id": "fake:chat", "object": "engine", "owner": engine["owner"], "ready": True, "created": None, "permissions": None}
     assert get(server, "/engines/no-such-engine").status_code == 404
+
+
+def test_what_can_not_be_deleted_goes_on_running(own_server: RunningServer) -> None:
+    with openai.OpenAI(base_url=own_server.base_url, api_key=own_server.key, max_retries=0) as client:
+        client.completions.create(model="fake:chat", prompt="[[say:x]]")
+        engines = own_server.children()
+        assert engines
+        with pytest.raises(openai.BadRequestError, match="settings"):
+            client.models.delete("fake:chat")
+        assert own_server.children() == engines
+        assert all(engine.is_running() for engine in engines)

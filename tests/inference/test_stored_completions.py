@@ -114,3 +114,18 @@ def test_they_survive_the_server(tmp_path: Path) -> None:
         first.process.wait()
     with started(tmp_path / "data") as second, openai.OpenAI(base_url=second.base_url, api_key=second.key) as client:
         assert client.chat.completions.retrieve(stored).metadata == {"topic": "kept"}
+
+
+@pytest.mark.parametrize("key", ["a.b", "$", "a[0]", "$.a", "a'b", "100%", "schl\u00fcssel", "\u6cb3", "a b", "--"])
+def test_any_other_key_finds_what_has_it(client: openai.OpenAI, key: str) -> None:
+    stored = keep(client, **{key: "x"})
+    keep(client, other="x")
+    assert [kept.id for kept in client.chat.completions.list(extra_query={f"metadata[{key}]": "x"})] == [stored]
+
+
+@pytest.mark.parametrize("key", ['a"b', "a\\b", "a\x01b", "a\nb", "a\x7f", '"', '" OR 1=1'])
+def test_keys_that_no_database_should_meet(client: openai.OpenAI, key: str) -> None:
+    keep(client, topic="a")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.list(extra_query={f"metadata[{key}]": "x"})
+    assert refused.value.param == "metadata"

@@ -21,6 +21,9 @@ class Quiet:
     def begin(self, name: str, total: int | None) -> None:
         """Nothing to show."""
 
+    def asking(self, place: str, wanted: str) -> None:
+        """Nothing to show."""
+
     def advance(self, name: str, done: int) -> None:
         """Nothing to show."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -61,9 +62,17 @@ class RunningServer:
 
 @contextmanager
 def started(
-    data_dir: Path, config: str = FAKE, *, flags: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
+    data_dir: Path,
+    config: str = FAKE,
+    *,
+    flags: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
+    open_files: tuple[int, int] | None = None,
 ) -> Iterator[RunningServer]:
-    """Start a server on a free port with this openhearth.toml; stopped like with Ctrl-C, and nothing of it may be left."""
+    """Start a server on a free port with this openhearth.toml; stopped like with Ctrl-C, and nothing of it may be left.
+
+    `open_files`: its soft and hard limit.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     (data_dir / "openhearth.toml").write_text(config, encoding="utf-8")
     output = data_dir / "output.txt"
@@ -73,6 +82,7 @@ def started(
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, "OPENHEARTH_API_KEY": KEY, **(environ or {})},
+            preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, open_files)) if open_files else None,
         )
     try:
         root = _address(process, data_dir, output)

@@ -210,3 +210,41 @@ async def test_an_unforeseen_error_tells_and_logs_no_secret(house: Served, caplo
     assert json.loads(text)["error"]["type"] == "server_error"
     assert "secret" not in text + caplog.text
     assert "ValueError" in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"ZZZ\r\nx\r\n0\r\n\r\n", b"5\r\n{}\r\n0\r\n\r\n", b"-1\r\n\r\n", b"fffffffffffffffff\r\nx"])
+async def test_garbage_in_a_chunked_body_is_answered(house: Served, body: bytes) -> None:
+    answer = await said(house, b"POST /greet HTTP/1.1\r\nhost: house\r\ntransfer-encoding: chunked\r\n\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 400"), answer
+    assert b"connection: close" in answer.lower()
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["error"]["type"] == "invalid_request_error"
+    async with house.session.post("/greet", data=b'{"name": "next"}') as response:
+        assert response.status == 200
+
+
+async def said(house: Served, request: bytes) -> bytes:
+    """All that the server answers to these bytes, up to its closing of the connection."""
+    reader, writer = await asyncio.open_unix_connection(str(house.socket))
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("line", [b"GET /" + b"a" * 60_000, b"G" * 20_000 + b" /greet", b"GET /greet/" + b"%0a" * 5_000])
+async def test_what_is_absurdly_long_is_not_repeated(house: Served, line: bytes) -> None:
+    answer = await said(house, line + b" HTTP/1.1\r\nhost: house\r\nconnection: close\r\n\r\n")
+    assert answer.split(b" ")[1] in (b"404", b"405")
+    assert len(answer) < 2_000
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["error"]["message"]
+
+
+@pytest.mark.parametrize("length_first", [True, False])
+async def test_a_body_of_two_lengths_ends_the_connection(house: Served, length_first: bool) -> None:
+    """Where a proxy counts otherwise than we do, what follows would be taken for another client's request."""
+    lengths = [b"content-length: 4\r\n", b"transfer-encoding: chunked\r\n"]
+    head = b"POST /greet HTTP/1.1\r\nhost: house\r\n" + b"".join(lengths if length_first else reversed(lengths)) + b"\r\n"
+    smuggled = b"GET /greet HTTP/1.1\r\nhost: house\r\nconnection: close\r\n\r\n"
+    answer = await said(house, head + b'f\r\n{"name": "Ada"}\r\n0\r\n\r\n' + smuggled)
+    assert answer.count(b"HTTP/1.1 ") == 1

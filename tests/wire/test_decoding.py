@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -40,6 +40,29 @@ def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
         decode(b'{"value":' + body + b"}", Anything)
     except InvalidRequest as error:
         assert error.code in {"invalid_json", "invalid_text", "invalid_value", "missing_required_parameter"}
+
+
+class Sampling(msgspec.Struct):
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 1.0
+    stops: Annotated[list[Annotated[int, msgspec.Meta(le=9)]], msgspec.Meta(max_length=4)] = []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"temperature": 3}', "'temperature' must be at most 2, got 3."),
+        (b'{"stops": [1, 70]}', "'stops[1]' must be at most 9, got 70."),
+        (b'{"temperature": -0.5}', "'temperature' must be at least 0, got -0.5."),
+        (b'{"temperature": "' + b"hot" * 1000 + b'"}', "'temperature' must be a number, not a string."),
+        (b'{"stops": [1, 2, 3, 4, 5]}', "'stops' must have at most 4 elements."),
+        (b"[]", "The request body must be an object, not an array."),
+        (b'{"temperature": 3, ' + b'"x": ' * 9, "'temperature' must be at most 2."),
+    ],
+)
+def test_mistakes_are_told_in_words(body: bytes, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(body, Sampling)
+    assert caught.value.message == said
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH, 50_000])

@@ -33,7 +33,7 @@ def register(app: click.Group) -> None:
 @options.model
 @click.option("--system", "-s", metavar="TEXT", default="", help="What the model should be or do.")
 @options.base_url
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def chat(ctx: click.Context, model: str | None, system: str) -> None:
     """Talk with a model.

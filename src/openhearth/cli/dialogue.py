@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from openhearth.cli.server import tell
+from openhearth.cli.server import listed, tell
 from openhearth.cli.terminal import Printed, clean, note, valid
 from openhearth.errors import InvalidRequest
 
@@ -89,7 +89,12 @@ class Dialogue:
     def _model(self, name: str) -> None:
         if name:
             # Asked for, so that a mistyped name is told now and not at the next question.
-            self._background.run(self._server.get(f"/models/{quote(name)}"))
+            found = self._background.run(self._server.get(f"/models/{quote(name)}"))
+            served = self._background.run(listed(self._server))
+            if any(model["id"] == found.get("id") and model.get("task") == "embedding" for model in served):
+                raise InvalidRequest(
+                    f"{clean(name)} is an embedding model: it can't talk. Still talking to {clean(self.conversation.model)}."
+                )
             self.conversation.model = name
             note(f"Talking to {clean(name)}.")
             return

@@ -27,10 +27,13 @@ def register(app: click.Group) -> None:
 @click.option("--network", is_flag=True, help="Also try to reach the model hub and the package index.")
 @options.as_json
 @options.base_url
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def doctor(ctx: click.Context, network: bool, as_json: bool) -> None:
-    """Check the machine, the installation and the running server. Changes nothing. Exit code 1 if anything fails."""
+    """Tell what this machine can run, and what is wrong.
+
+    Looks at the machine, the installation, the models that fit, the running server. Changes nothing. Exit code 1 if anything fails.
+    """
     import asyncio
 
     findings = asyncio.run(_examine(options.load_settings(ctx), network))
@@ -44,7 +47,7 @@ def doctor(ctx: click.Context, network: bool, as_json: bool) -> None:
 
 
 async def _examine(settings: Settings, network: bool) -> list[Finding]:
-    from openhearth.cli.diagnosis import house, installation, machine
+    from openhearth.cli.diagnosis import house, installation, machine, models
     from openhearth.cli.diagnosis import network as outside
 
     return [
@@ -53,6 +56,7 @@ async def _examine(settings: Settings, network: bool) -> list[Finding]:
         *machine.engine_and_gpu(),
         machine.disk(settings.data_dir),
         *installation.findings(),
+        *models.findings(settings),
         house.data_folder(settings.data_dir),
         await house.database(settings),
         *await house.server(settings),

@@ -40,7 +40,7 @@ def _one_line(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
 @keys.command(epilog=options.examples("openhearth keys create laptop", "KEY=$(openhearth keys create ci)"))
 @click.argument("name", default="unnamed", callback=_one_line)
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def create(ctx: click.Context, name: str, as_json: bool) -> None:
     """Make a key; NAME says what it is for.
@@ -58,10 +58,13 @@ def create(ctx: click.Context, name: str, as_json: bool) -> None:
 @keys.command("list", epilog=options.examples("openhearth keys list", "openhearth keys list --all --json"))
 @click.option("--all", "revoked", is_flag=True, help="Also the revoked ones.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def list_keys(ctx: click.Context, revoked: bool, as_json: bool) -> None:
-    """List the keys in force, oldest first, by id and the part that may be shown."""
+    """List the keys in force, oldest first.
+
+    By id and the part that may be shown.
+    """
     rows = _with_keys(options.load_settings(ctx), lambda keys: keys.list(revoked=revoked))
     if as_json:
         show_json([_described(row) for row in rows])
@@ -73,10 +76,13 @@ def list_keys(ctx: click.Context, revoked: bool, as_json: bool) -> None:
 
 @keys.command(epilog=options.examples("openhearth keys revoke key_Ab12...", "openhearth keys revoke sk-abc...wxyz"))
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def revoke(ctx: click.Context, ids: tuple[str, ...]) -> None:
-    """Revoke keys, by id or as `keys list` shows them. A running server refuses them within a second."""
+    """Revoke keys, by id or as listed.
+
+    A running server refuses them within a second.
+    """
 
     async def revoke_all(keys: Keys) -> None:
         for wanted in ids:

@@ -8,10 +8,12 @@ import click
 
 from openhearth.cli import options
 from openhearth.cli.completion import installed_models
+from openhearth.cli.model_facts import HEADS, described, entry_row, facts, of_entry, row
 from openhearth.cli.progress import Bars
-from openhearth.cli.terminal import clean, day, note, show, show_json, sized, table
+from openhearth.cli.terminal import clean, complain, note, show, show_json, sized, table
 
 if TYPE_CHECKING:
+    from openhearth.models.aliases import Aliases
     from openhearth.models.catalogue import CatalogueEntry
     from openhearth.models.library import Manifest
     from openhearth.settings import Settings
@@ -34,7 +36,7 @@ def register(app: click.Group) -> None:
 @click.argument("wanted", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--name", metavar="NAME", help="What it is to be called here; for one model only.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def pull(ctx: click.Context, wanted: tuple[str, ...], name: str | None, as_json: bool) -> None:
     """Fetch models, each a name of the catalogue or a source.
@@ -57,7 +59,7 @@ def pull(ctx: click.Context, wanted: tuple[str, ...], name: str | None, as_json:
 
     pulled = asyncio.run(pull_all())
     if as_json:
-        show_json([_described(manifest) for manifest in pulled])
+        show_json([described(manifest) for manifest in pulled])
     else:
         for manifest in pulled:
             note(f"{clean(manifest.id)} is here: {sized(manifest.size)}.")
@@ -66,24 +68,30 @@ def pull(ctx: click.Context, wanted: tuple[str, ...], name: str | None, as_json:
 @click.command(epilog=options.examples("openhearth models", "openhearth models --catalogue", "openhearth models --json"))
 @click.option("--catalogue", is_flag=True, help="What could be pulled, too.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def models(ctx: click.Context, catalogue: bool, as_json: bool) -> None:
-    """List the models that are here."""
+    """List the models that are here.
+
+    If a server runs, also those that it has from other servers.
+    """
     settings = options.load_settings(ctx)
     pulled = _pulled(settings)
     entries = _entries(settings)
     here = [entry for entry in entries.values() if entry.path or entry.engine == "fake"]
     others = [entry for entry in entries.values() if entry not in here and entry.name not in pulled] if catalogue else []
+    known = {*pulled, *(entry.name for entry in here)}
+    served = [model for model in _served(settings) if model["id"] not in known]
     if as_json:
-        rows = [_described(manifest) | {"here": True} for manifest in pulled.values()]
-        rows += [_of_entry(entry) | {"here": entry in here} for entry in [*here, *others]]
-        show_json(rows)
+        rows = [described(manifest, entries.get(manifest.id)) | {"here": True} for manifest in pulled.values()]
+        rows += [of_entry(entry) | {"here": entry in here} for entry in [*here, *others]]
+        show_json(rows + [model | {"here": False} for model in served])
         return
-    lines = [_line(manifest) for manifest in pulled.values()] + [_entry_line(entry, "settings") for entry in here]
-    lines += [_entry_line(entry, "not pulled") for entry in others]
+    lines = [row(manifest, entries.get(manifest.id)) for manifest in pulled.values()] + [entry_row(entry, "settings") for entry in here]
+    lines += [[model["id"], str(model.get("task") or "-"), "-", "-", f"at {model['publisher']}"] for model in served]
+    lines += [entry_row(entry, "not pulled") for entry in others]
     if lines:
-        show(table(["MODEL", "TASK", "PARAMETERS", "SIZE", "LICENCE", "PULLED"], lines))
+        show(table(HEADS, lines))
     else:
         note("No models are here. `openhearth serve` pulls a small one; `openhearth models --catalogue` lists others.")
 
@@ -92,31 +100,37 @@ def models(ctx: click.Context, catalogue: bool, as_json: bool) -> None:
 @click.argument("name", metavar="MODEL", shell_complete=installed_models)
 @click.option("--template", is_flag=True, help="Print the chat template and nothing else.")
 @options.as_json
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def show_model(ctx: click.Context, name: str, template: bool, as_json: bool) -> None:
-    """Tell what a model is and what it needs, before it is loaded: architecture, parameters, context, template, memory, licence."""
+    """Tell what a model is and needs.
+
+    Architecture, parameters, context, template, memory, licence: read from its file, or, before it is pulled, from the catalogue.
+    """
     settings = options.load_settings(ctx)
-    target = _target(settings, name)
+    target, entries = _target(settings, name), _entries(settings)
     if manifest := _pulled(settings).get(target):
-        facts = _described(manifest) | {"memory_bytes": _memory(settings, target), "files": [f.path for f in manifest.files]}
+        told = described(manifest, entries.get(target)) | {
+            "memory_bytes": _memory(settings, target),
+            "files": [f.path for f in manifest.files],
+        }
         if template:
             show(manifest.template or "")
             return
-    elif entry := _entries(settings).get(target):
-        facts = _of_entry(entry) | {"here": bool(entry.path or entry.engine == "fake")}
+    elif entry := entries.get(target):
+        told = of_entry(entry) | {"memory_estimate_bytes": _estimate(settings, entry), "here": bool(entry.path or entry.engine == "fake")}
     else:
         raise _unknown(settings, name)
     if as_json:
-        show_json(facts)
+        show_json(told)
     else:
-        show(_facts(facts))
+        show(facts(told))
 
 
 @click.command(epilog=options.examples("openhearth rm qwen2.5-coder:0.5b", "openhearth rm smollm2:135m minilm:l6 --yes"))
 @click.argument("names", metavar="MODEL...", nargs=-1, required=True, shell_complete=installed_models)
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def rm(ctx: click.Context, names: tuple[str, ...], yes: bool) -> None:
     """Remove models and their files. A file that was on this machine before it was pulled stays.
@@ -132,6 +146,7 @@ def rm(ctx: click.Context, names: tuple[str, ...], yes: bool) -> None:
         if manifest is None:
             raise _unknown(settings, name)
         if not yes and not click.confirm(f"Remove {clean(name)} ({sized(manifest.size)})?", err=True):
+            note(f"{clean(name)} was not removed.")
             continue
         library.remove(name)
         note(f"Removed {clean(name)}.")
@@ -149,20 +164,42 @@ def _entries(settings: Settings) -> dict[str, CatalogueEntry]:
     return load(settings.models).entries
 
 
-def _target(settings: Settings, name: str) -> str:
+def _served(settings: Settings) -> list[dict[str, Any]]:
+    """What the running server lists, if one runs."""
+    import asyncio
+
+    from openhearth.cli.server import connected, known_address, listed
+    from openhearth.errors import OpenHearthError, SetupError
+
+    async def ask() -> list[dict[str, Any]]:
+        async with connected(settings, private=False) as server:
+            return await listed(server)
+
+    try:
+        return asyncio.run(ask()) if known_address(settings) else []
+    except (OpenHearthError, SetupError) as error:
+        complain(f"The server's own list is left out: {error.message}")
+        return []
+
+
+def _aliases(settings: Settings) -> Aliases:
     from openhearth.models.aliases import Aliases
 
+    return Aliases(settings.data_dir, settings.aliases, default_model=settings.default_model, embedding_model=settings.embedding_model)
+
+
+def _target(settings: Settings, name: str) -> str:
     if name in _pulled(settings) or name in _entries(settings):
         return name
-    table = Aliases(settings.data_dir, settings.aliases, default_model=settings.default_model, embedding_model=settings.embedding_model)
-    return table.target(name) or name
+    return _aliases(settings).target(name) or name
 
 
 def _unknown(settings: Settings, name: str) -> Exception:
     from openhearth.errors import ModelNotFound
     from openhearth.models.names import nearest
 
-    return ModelNotFound(f"'{clean(name)}' is not here.{nearest(name, [*_pulled(settings), *_entries(settings)])}", param="model")
+    known = [*_pulled(settings), *_entries(settings), *_aliases(settings).names()]
+    return ModelNotFound(f"'{clean(name)}' is not here.{nearest(name, known)} `openhearth models --catalogue` lists all.", param="model")
 
 
 def _memory(settings: Settings, name: str) -> int:
@@ -173,82 +210,8 @@ def _memory(settings: Settings, name: str) -> int:
     return asyncio.run(Models(settings).resolve(name)).spec.memory_bytes
 
 
-def _described(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "id": manifest.id,
-        "title": manifest.title,
-        "task": manifest.task,
-        "engine": manifest.engine,
-        "publisher": manifest.publisher,
-        "licence": manifest.licence,
-        "architecture": manifest.architecture,
-        "parameters": manifest.parameters,
-        "quantisation": manifest.quantisation,
-        "context": manifest.context,
-        "vocabulary": manifest.vocabulary,
-        "capabilities": list(manifest.capabilities),
-        "chat_template": manifest.template is not None,
-        "size_bytes": manifest.size,
-        "source": manifest.source,
-        "sha256": manifest.files[0].sha256,
-        "pulled_at": manifest.pulled_at,
-    }
+def _estimate(settings: Settings, entry: CatalogueEntry) -> int | None:
+    from openhearth.engines.machine import memory_budget
+    from openhearth.models.sizing import of_entry
 
-
-def _of_entry(entry: CatalogueEntry) -> dict[str, Any]:
-    return {
-        "id": entry.name,
-        "title": entry.title,
-        "task": entry.task,
-        "engine": entry.engine,
-        "publisher": entry.publisher,
-        "licence": entry.licence,
-        "parameters": entry.parameters,
-        "context": entry.context,
-        "capabilities": list(entry.capabilities),
-        "size_bytes": entry.download_bytes,
-        "needs": entry.needs,
-        "source": entry.path or entry.hub or (entry.files[0].places[0] if entry.files else None),
-    }
-
-
-def _line(manifest: Manifest) -> list[str]:
-    parameters = _count(manifest.parameters) if manifest.parameters else "-"
-    return [manifest.id, manifest.task, parameters, sized(manifest.size), manifest.licence or "?", day(manifest.pulled_at)]
-
-
-def _entry_line(entry: CatalogueEntry, state: str) -> list[str]:
-    size = sized(entry.download_bytes) if entry.download_bytes else "-"
-    return [entry.name, entry.task, entry.parameters or "-", size, entry.licence or "?", state]
-
-
-def _facts(facts: dict[str, Any]) -> str:
-    shown = {
-        "id": "model",
-        "size_bytes": "size",
-        "memory_bytes": "memory when loaded",
-        "pulled_at": "pulled",
-        "chat_template": "chat template",
-    }
-    lines = []
-    for name, value in facts.items():
-        if value in (None, "", []):
-            continue
-        if name in ("size_bytes", "memory_bytes"):
-            value = sized(value)
-        elif name == "parameters" and isinstance(value, int):
-            value = _count(value)
-        elif name == "pulled_at":
-            value = day(value)
-        elif isinstance(value, bool):
-            value = "yes" if value else "no"
-        elif isinstance(value, list):
-            value = ", ".join(map(str, value))
-        lines.append([shown.get(name, name), str(value)])
-    width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name.ljust(width)}  {clean(value)}" for name, value in lines)
-
-
-def _count(number: int) -> str:
-    """`134.5M`, `7.6B`."""
-    return f"{number / 1e9:.1f}B" if number >= 1e9 else f"{number / 1e6:.1f}M"
+    return of_entry(entry, settings.engines, memory_budget(settings.engines))

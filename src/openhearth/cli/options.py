@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +13,7 @@ from openhearth.cli.completion import installed_models
 if TYPE_CHECKING:
     from openhearth.settings import Settings
 
+C = TypeVar("C", bound="Callable[..., Any] | click.Command")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _KEPT = "openhearth."
 
@@ -22,7 +24,7 @@ def remember(ctx: click.Context, option: click.Parameter, value: Any) -> None:
         ctx.meta[_KEPT + str(option.name)] = value
 
 
-data_dir = click.option(
+_data_dir = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
@@ -30,7 +32,20 @@ data_dir = click.option(
     expose_value=False,
     callback=remember,
 )
-"""For every command that reads the settings; `load_settings` knows what it said."""
+_config = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The settings file; default: openhearth.toml in the data folder [OPENHEARTH_CONFIG].",
+    expose_value=False,
+    callback=remember,
+)
+
+
+def where_settings_are(command: C) -> C:
+    """--data-dir and --config, for every command that reads the settings and for the root; `load_settings` knows what they said."""
+    return _config(_data_dir(command))
+
 
 base_url = click.option(
     "--base-url",

@@ -18,10 +18,13 @@ def register(app: click.Group) -> None:
 @click.command(epilog=options.examples("openhearth ps", "openhearth ps --json"))
 @options.as_json
 @options.base_url
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def ps(ctx: click.Context, as_json: bool) -> None:
-    """Show the engines that run: model, state, memory, slots in use, queue. Exit code 3 if no server runs."""
+    """Show the engines that run.
+
+    Model, state, memory, slots in use, queue. Exit code 3 if no server runs.
+    """
     import asyncio
 
     engines = asyncio.run(_engines(ctx))

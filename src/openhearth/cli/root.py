@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from openhearth.cli import completion
 from openhearth.cli.exits import explained
-from openhearth.cli.options import CONTEXT, data_dir, examples, remember
+from openhearth.cli.options import CONTEXT, examples, where_settings_are
 
 _ABOUT = """The whole OpenAI platform on your own hardware.
 
@@ -38,7 +37,7 @@ def new_root() -> click.Group:
         context_settings=CONTEXT,
         params=_options(),
     )
-    return data_dir(root)
+    return where_settings_are(root)
 
 
 def _nothing() -> None:
@@ -47,14 +46,6 @@ def _nothing() -> None:
 
 def _options() -> list[click.Parameter]:
     return [
-        click.Option(
-            ["--config"],
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="The settings file; default: openhearth.toml in the data folder [OPENHEARTH_CONFIG].",
-            expose_value=False,
-            callback=remember,
-        ),
         _ending_option("--version", "Print the version and exit.", _print_version, is_flag=True),
         _ending_option(
             "--show-completion", "Print the completion script of a shell.", completion.show_script, type=click.Choice(completion.SHELLS)

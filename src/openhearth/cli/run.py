@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,8 @@ from openhearth.cli.terminal import Printed, note, show_json, valid
 
 if TYPE_CHECKING:
     from openhearth.settings import Settings
+
+SILENCE_S = 2.0
 
 
 def register(app: click.Group) -> None:
@@ -37,13 +40,13 @@ def register(app: click.Group) -> None:
 @click.option("--no-stdin", is_flag=True, help="Don't read standard input, whatever it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's whole reply, when it is complete.")
 @options.base_url
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def run(ctx: click.Context, /, prompt: str | None, system: str | None, no_stdin: bool, as_json: bool, **sampling: Any) -> None:
     """Ask PROMPT once and print the answer as it comes.
 
-    What is piped in follows the prompt, or is the prompt if there is none. The answer goes to stdout without control characters
-    (--json has everything). Uses the running server, or starts a model for this one question.
+    What is piped in follows the prompt, or is the prompt if there is none. An open pipe is waited for to its end. The answer goes
+    to stdout without control characters (--json has everything). Uses the running server, or starts a model for this one question.
     """
     import asyncio
 
@@ -69,10 +72,21 @@ def _piped() -> str | None:
         mode = stat.S_IFIFO
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
         return None
+    _say_that_it_waits()
     try:
         return sys.stdin.buffer.read().decode("utf-8").strip("\n")
     except UnicodeDecodeError:
         raise click.UsageError("What was piped in is not UTF-8 text.") from None
+
+
+def _say_that_it_waits() -> None:
+    """What is piped in may come late, so it is waited for; but somebody may not know that anything is piped in at all."""
+    import io
+    import select
+
+    with suppress(OSError, ValueError, io.UnsupportedOperation):
+        if not select.select([sys.stdin], [], [], SILENCE_S)[0]:
+            note("Waiting for standard input to end. --no-stdin leaves it out.")
 
 
 async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 from openhearth.cli import options
 from openhearth.cli.completion import installed_models
+from openhearth.cli.first_models import have_models
 from openhearth.cli.terminal import complain, note, show, styled
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def register(app: click.Group) -> None:
     "--model", "-m", metavar="MODEL", help="What gpt-4o-mini and the like mean [OPENHEARTH_DEFAULT_MODEL].", shell_complete=installed_models
 )
 @click.option("--offline", is_flag=True, default=None, help="Never download anything [OPENHEARTH_OFFLINE].")
-@options.data_dir
+@options.where_settings_are
 @click.pass_context
 def serve(ctx: click.Context, host: str | None, port: int | None, model: str | None, offline: bool | None) -> None:
     """Start the server. The first start pulls a small model and makes a key.
@@ -70,7 +71,7 @@ async def _serve(settings: Settings) -> None:
     async with serving.data_folder(settings):
         # Before anything long begins.
         serving.claim_port(settings.host, settings.port)
-        await _pull_missing(settings)
+        await have_models(settings)
         from openhearth.app import open_house
 
         async with open_house(settings) as house:
@@ -82,15 +83,6 @@ async def _serve(settings: Settings) -> None:
 
             await serving.serve(house, ready=ready)
     note("Stopped.")
-
-
-async def _pull_missing(settings: Settings) -> None:
-    from openhearth.cli.progress import Bars
-    from openhearth.models.pull import ensure
-
-    wanted = settings.preload if settings.preload is not None else (settings.default_model, settings.embedding_model)
-    with Bars() as bars:
-        await ensure(settings, wanted, bars)
 
 
 async def _warm_up(house: House) -> None:
@@ -113,6 +105,8 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
         )
     if key:
         show(f"Key: {styled(key, 'bold')}   (shown this once; `openhearth keys create` makes more)")
+    elif not settings.api_key:
+        show("Key: as before; if it is lost, `openhearth keys create` makes another")
     shown = key or "YOUR_KEY"
     show("")
     show(

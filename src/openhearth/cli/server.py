@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 SILENCE_TIMEOUT_S = 600.0
 _LARGEST_EVENT = 64 * 2**20
+_NO_KEY = (
+    "The server wants a key, and this command has none: put one into OPENHEARTH_API_KEY. "
+    "`openhearth keys create` on the server's machine makes one."
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Server:
             # A redirect could carry the key to another host.
             async with self._session.request(method, url, json=body, headers=headers, allow_redirects=False) as response:
                 if response.status >= 300:
-                    raise _refusal(response.status, await response.read())
+                    raise _refusal(response.status, await response.read(), self.address.key)
                 yield response
         except aiohttp.ClientConnectorError as error:
             reason = os.strerror(error.os_error.errno) if error.os_error.errno else type(error).__name__
@@ -94,13 +98,15 @@ class Server:
             raise EngineFailed(f"The connection to {base} failed: {type(error).__name__}.") from None
 
 
-def _refusal(status: int, content: bytes) -> OpenHearthError:
+def _refusal(status: int, content: bytes, key: str | None) -> OpenHearthError:
     try:
         message = _message(json.loads(content), "")
     except ValueError:
         message = ""
     if status == 401:
-        return AuthenticationFailed(f"{message or 'The server wants a key.'} This command takes its key from OPENHEARTH_API_KEY.")
+        return AuthenticationFailed(
+            _NO_KEY if key is None else f"{message or 'The server refuses the key.'} It is taken from OPENHEARTH_API_KEY."
+        )
     return OpenHearthError(message or f"The server answered with status {status}.")
 
 
@@ -168,6 +174,15 @@ async def _session(address: Address) -> AsyncIterator[Server]:
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         yield Server(address, session)
+
+
+async def listed(server: Server) -> list[dict[str, Any]]:
+    """The server's models: `id`, `publisher`, and from a house like ours `task`, too."""
+    try:
+        return [{**model, "publisher": model["owned_by"]} for model in (await server.get("//openhearth/models"))["data"]]
+    except OpenHearthError:  # another maker's server
+        told = (await server.get("/models")).get("data", ())
+        return [{"id": str(model["id"]), "publisher": str(model.get("owned_by", "another server"))} for model in told]
 
 
 async def tell(server: Server, body: dict[str, Any], say: Callable[[str], None]) -> str | None:

@@ -32,6 +32,8 @@ def note(text: str) -> None:
 
 def complain(text: str) -> None:
     """An error, on stderr."""
+    # The server's words for its clients, who have no commands.
+    text = text.replace("GET /v1/models lists", "`openhearth models` lists")
     note(f"{styled('openhearth:', 'red', stream=sys.stderr)} {clean(text)}")
 
 
@@ -92,11 +94,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def sized(size: float) -> str:
     """Bytes for people: `1.5 GiB`."""
     for unit in ("B", "KiB"):
-        if size < 1024:
+        if size < 1000:
             return f"{size:.0f} {unit}"
         size /= 1024
     for unit in ("MiB", "GiB"):
-        if size < 1024:
+        if size < 1000:
             return f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"

@@ -4,130 +4,120 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from openhearth.engines import failures
+from openhearth.engines.http import ConnectionBroken, Connections, ConnectionsClosed, ConnectTimeout, Reply, Silence, Target
 from openhearth.errors import EngineFailed, EngineTimeout, OpenHearthError
-
-if TYPE_CHECKING:
-    import aiohttp
 
 LARGEST_EVENT = 64 * 2**20
 _COMPUTED = ("/completion", "/infill", "/v1/")
-READ_SIZE = 2**18
+SETTLE_S = 0.05
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
 STOPPED = "The engine was stopped."
+_DATA, _BETWEEN = b"data: ", b"\n\n"
 ERROR_EVENTS = (b'{"error"', b'{"object":"error"', b'{"object": "error"')
 
 
 class HttpClient:
-    """An `EngineClient` over a unix socket or a URL. Must be closed."""
+    """An `EngineClient` over a unix socket or a URL. `keeps`: connections are used again. Must be closed."""
 
     def __init__(
         self,
         base_url: str = "http://engine",
         *,
-        socket: Path | None = None,
+        path: Path | None = None,
         key: str | None = None,
         stall_timeout_s: float = 120.0,
         connect_timeout_s: float = 5.0,
+        keeps: bool = True,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._socket = socket
-        self._headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        target = Target.of(base_url.rstrip("/"), path)
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        self._connections = Connections(target, headers, connect_timeout_s=connect_timeout_s, keeps=keeps)
         self._stall_timeout_s = stall_timeout_s
-        self._connect_timeout_s = connect_timeout_s
-        self._session: aiohttp.ClientSession | None = None
         self.computed = 0
         """Replies and bursts that took the model; a hung engine may still answer everything else."""
 
     async def post(self, path: str, body: bytes) -> bytes:
         """One reply's body. Raises the mapped error."""
-        async with self._request("POST", path, body) as response:
-            reply = await response.read()
+        reply = await self._whole("POST", path, body)
         self.computed += path.startswith(_COMPUTED)
         return reply
 
     async def get(self, path: str) -> bytes:
         """The same without a body."""
-        async with self._request("GET", path, None) as response:
-            return await response.read()
+        return await self._whole("GET", path, None)
 
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
-        async with self._request("POST", path, body) as response:
-            events = EventReader()
-            while piece := await response.content.readany():
-                self.computed += 1
-                if payloads := events.feed(piece):
-                    yield payloads
-                if events.done:
-                    return
-            events.end()
+        with self._mapping():
+            async with await self._request("POST", path, body) as reply:
+                events = EventReader()
+                while not events.done and (piece := await reply.piece()):
+                    self.computed += 1
+                    if payloads := events.feed(piece):
+                        yield payloads
+                if not events.done:
+                    events.end()
+                elif not reply.ended:
+                    await settle(reply)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.close()
 
-    @asynccontextmanager
-    async def _request(self, method: str, path: str, body: bytes | None) -> AsyncIterator[aiohttp.ClientResponse]:
-        import aiohttp
+    async def _whole(self, method: str, path: str, body: bytes | None) -> bytes:
+        with self._mapping():
+            async with await self._request(method, path, body) as reply:
+                return await reply.read()
 
+    async def _request(self, method: str, path: str, body: bytes | None) -> Reply:
+        reply = await self._connections.ask(method, path, body, silence_s=self._stall_timeout_s)
+        if reply.status >= 300:
+            async with reply:
+                raise failures.of_status(reply.status, await reply.read(), reply.headers)
+        return reply
+
+    @contextmanager
+    def _mapping(self) -> Iterator[None]:
+        """Around everything that waits for the engine."""
         try:
-            # A redirect could carry the key to another host.
-            async with self._open().request(
-                method, self._base_url + path, data=body, headers=self._headers, allow_redirects=False
-            ) as response:
-                if response.status >= 300:
-                    raise failures.of_status(response.status, await response.read(), response.headers)
-                yield response
-        except (TimeoutError, aiohttp.ServerTimeoutError) as error:
-            if isinstance(error, aiohttp.ConnectionTimeoutError):
-                raise EngineFailed("The engine can't be reached: no connection in time.") from None
+            yield
+        except ConnectTimeout:
+            raise EngineFailed("The engine can't be reached: no connection in time.") from None
+        except Silence:
             raise EngineTimeout(f"The engine sent nothing for {self._stall_timeout_s:g} seconds.") from None
-        except aiohttp.ClientConnectorError as error:
+        except ConnectionsClosed:
+            raise EngineFailed(STOPPED) from None
+        except ConnectionBroken:
+            raise EngineFailed("The connection to the engine broke.") from None
+        except OSError as error:
             raise EngineFailed(f"The engine can't be reached: {unreachable(error)}.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(f"The connection to the engine broke ({type(error).__name__}).") from None
-        except RuntimeError:
-            # What aiohttp raises when its session was closed between two reads.
-            if self._session and self._session.closed:
-                raise EngineFailed(STOPPED) from None
-            raise
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            import aiohttp
-
-            if self._socket:
-                # llama.cpp closes kept connections when it likes; a new one costs little on a unix socket.
-                connector: aiohttp.BaseConnector = aiohttp.UnixConnector(str(self._socket), limit=0, force_close=True)
-            else:
-                connector = aiohttp.TCPConnector(limit=0)
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s, sock_read=self._stall_timeout_s)
-            self._session = aiohttp.ClientSession(
-                connector=connector, timeout=timeout, read_bufsize=READ_SIZE, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
 
 
-def unreachable(error: aiohttp.ClientConnectorError) -> str:
+async def settle(reply: Reply) -> None:
+    """Read to the reply's end, which mostly is there already: then the connection can be used again."""
+    with suppress(TimeoutError, ConnectionBroken, ConnectionsClosed):
+        async with asyncio.timeout(SETTLE_S):
+            while await reply.piece():
+                pass
+
+
+def unreachable(error: OSError) -> str:
     """Why there is no connection, without the address."""
-    import aiohttp
-
-    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)):
+    if isinstance(error, ssl.SSLError):
         return "its certificate is not trusted, or it doesn't speak TLS"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    if isinstance(error, socket.gaierror):
         return "its name is not known"
-    number = error.os_error.errno
-    return os.strerror(number).lower() if number and number > 0 else "no connection"
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "no connection"
 
 
 class EventReader:
@@ -142,6 +132,9 @@ class EventReader:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The payloads that are ready. Raises the error of an error event, and EngineFailed for an event that is too large."""
+        if plain := self._plain(piece):
+            self._last = plain[-1]
+            return plain
         *events, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
         if len(self._rest) > self._largest:
             raise EngineFailed("The engine sent an event without end.")
@@ -157,6 +150,20 @@ class EventReader:
                 payloads.append(payload)
         if payloads:
             self._last = payloads[-1]
+        return payloads
+
+    def _plain(self, piece: bytes) -> list[bytes]:
+        """The payloads if everything that is ready is one-line events without an error or an end among them: most bursts. Else nothing."""
+        text = self._rest + piece
+        end = text.rfind(_BETWEEN)
+        ready = text[len(_DATA) : end]
+        if end < 0 or not text.startswith(_DATA) or b"\r" in text or b'"error"' in ready or b"[DONE]" in ready:
+            return []
+        payloads = ready.split(_BETWEEN + _DATA)
+        # Any other line break belongs to something else than a payload.
+        if ready.count(b"\n") != 2 * (len(payloads) - 1) or b"" in payloads or len(text) - end > self._largest:
+            return []
+        self._rest = text[end + len(_BETWEEN) :]
         return payloads
 
     def end(self) -> None:
@@ -181,7 +188,9 @@ def _data(event: bytes) -> bytes:
 async def answers(client: HttpClient, path: str) -> bool:
     """Whether the engine answers this probe now."""
     try:
-        msgspec.json.decode(await asyncio.wait_for(client.get(path), 5))
+        # Not `wait_for`: where its time is up or its work done just then, Python 3.11 forgets that it was cancelled.
+        async with asyncio.timeout(5):
+            msgspec.json.decode(await client.get(path))
     except (EngineFailed, EngineTimeout, TimeoutError, msgspec.DecodeError):
         return False
     except failures.NotReady:

@@ -6,10 +6,14 @@ hands out leases. Nobody above this room starts a process or opens a socket to o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from openhearth import __version__
 
 EngineKind = Literal["llama", "embedding", "upstream", "fake"]
 Capability = Literal["chat", "completion", "embedding", "infill", "tools", "reasoning", "tokenize"]
@@ -28,6 +32,13 @@ class EngineSpec:
     """Per kind: `context`, `slots`, `threads`, `gpu_layers`, `pooling`; upstream: `base_url`, `api_key`, `model`."""
     memory_bytes: int = 0
     """What it will need when running, estimated before loading."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Ten hexadecimal digits that change with our version, the model's file or how it is run. No key goes into it."""
+        options = sorted((name, repr(value)) for name, value in self.options.items() if name != "api_key")
+        parts = (__version__, self.id, self.kind, str(self.path), repr(options))
+        return hashlib.blake2b("\0".join(parts).encode(), digest_size=5).hexdigest()
 
 
 @dataclass(frozen=True)

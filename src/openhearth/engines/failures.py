@@ -46,14 +46,17 @@ def _refused(error: Mapping[str, Any]) -> OpenHearthError:
     return InvalidRequest(f"The engine can't do this: {_message(error)}", code="engine_refused")
 
 
-def context_exceeded(prompt_tokens: int, context: int, answer_tokens: int | None = None, param: str = "messages") -> ContextLengthExceeded:
-    """The 400 with both numbers, in OpenAI's words."""
-    wanted = f"your request has {prompt_tokens} tokens"
-    if answer_tokens:
+def context_exceeded(
+    prompt_tokens: int, context: int, answer_tokens: int | None = None, param: str = "messages", *, at_least: bool = False
+) -> ContextLengthExceeded:
+    """The 400 with both numbers, in OpenAI's words. `at_least`: the prompt was not counted to its end."""
+    wanted = f"your request has {'at least ' if at_least else ''}{prompt_tokens} tokens"
+    if answer_tokens and not at_least:
         total = prompt_tokens + answer_tokens
         wanted = f"you requested {total} tokens ({prompt_tokens} in the prompt, {answer_tokens} in the answer)"
     return ContextLengthExceeded(
-        f"This model's maximum context length is {context} tokens, however {wanted}. Shorten the input, or give the model more context.",
+        f"This model's maximum context length is {context} tokens, however {wanted}. Shorten the input or split it; if the model was "
+        "trained on more, engines.context gives it more.",
         param=param,
     )
 

@@ -52,6 +52,8 @@ class LlamaLauncher:
             sockets=self._sockets,
             start_timeout_s=self._start_timeout_s,
             stall_timeout_s=self._stall_timeout_s,
+            # llama.cpp closes kept connections when it likes, and each takes one of its threads.
+            keeps_connections=False,
         )
         try:
             return RunningChild(child, await _properties(child.client, spec.options))
@@ -128,12 +130,20 @@ def _parameters(p: Any, config: Mapping[str, Any]) -> Any:
     p.warmup = p.ui = p.endpoint_slots = False
     p.verbosity = -1
     if config["embedding"]:
-        p.embedding = True
-        if config["pooling"]:
-            p.pooling_type = type(p.pooling_type)[f"LLAMA_POOLING_TYPE_{config['pooling'].upper()}"]
-        # An input is embedded in one piece, so one of the whole context must fit.
-        p.n_batch = p.n_ubatch = config["context"] // config["slots"]
+        _embed(p, config)
     return p
+
+
+def _embed(p: Any, config: Mapping[str, Any]) -> None:
+    slots, context = config["slots"], config["context"] // config["slots"]
+    p.embedding = True
+    if config["pooling"]:
+        p.pooling_type = type(p.pooling_type)[f"LLAMA_POOLING_TYPE_{config['pooling'].upper()}"]
+    # With a cache for each slot, a batch is cut where its shortest input ends, and the mean is of the last piece only.
+    p.kv_unified = True
+    p.kv_unified_per_slot = context
+    # An input is embedded in one piece, so one of the whole context must fit. No multiple of the slots: llama.cpp aborts at its start.
+    p.n_batch = p.n_ubatch = -(-context // slots) * slots
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ class Memory:
         """Wait for an engine to become idle or to end; False if none did in time."""
         self._changed.clear()
         try:
-            await asyncio.wait_for(self._changed.wait(), max(0.0, timeout_s))
+            # Not `wait_for`, which forgets a cancellation that comes together with what it waits for.
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True

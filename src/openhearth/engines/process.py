@@ -94,7 +94,7 @@ class Child:
                 continue
             if not line:
                 return
-            if text := line.decode(errors="replace").strip():
+            if text := line.decode(errors="replace").rstrip():
                 self._lines.append(text[:300])
 
 
@@ -128,6 +128,7 @@ async def start_child(
     ready_path: str = "/health",
     start_timeout_s: float = 120.0,
     stall_timeout_s: float = 120.0,
+    keeps_connections: bool = True,
 ) -> Child:
     """Run `python -m MODULE` and wait until it answers at `ready_path`.
 
@@ -146,7 +147,7 @@ async def start_child(
         start_new_session=True,
         close_fds=True,
     )
-    child = Child(process, socket, HttpClient(socket=socket, key=key, stall_timeout_s=stall_timeout_s))
+    child = Child(process, socket, HttpClient(path=socket, key=key, stall_timeout_s=stall_timeout_s, keeps=keeps_connections))
     try:
         await _hand_over(process, {**config, "socket": str(socket), "key": key})
         await _ready(child, name, ready_path, start_timeout_s)

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
-from openhearth import __version__
 from openhearth.engines.contract import EngineSpec
 
 T = TypeVar("T")
@@ -103,8 +102,7 @@ def seeds(seed: int | None, count: int) -> list[int]:
 
 def fingerprint(spec: EngineSpec) -> str:
     """`system_fingerprint`: changes with our version, the model's file or how it is run."""
-    parts = (__version__, spec.id, spec.kind, str(spec.path), repr(sorted((k, repr(v)) for k, v in spec.options.items() if k != "api_key")))
-    return "fp_" + hashlib.blake2b("\0".join(parts).encode(), digest_size=5).hexdigest()
+    return f"fp_{spec.digest}"
 
 
 class StopScanner(Generic[T]):

@@ -9,7 +9,7 @@ from openhearth.errors import InvalidRequest
 from openhearth.inference.contract import Inference
 from openhearth.models.resolve import ResolvedModel
 from openhearth.web.endpoint import Call, Endpoint, Reply, json_reply
-from openhearth.wire.models_list import EngineObject, EngineObjectList, ModelDeleted, ModelList, ModelObject
+from openhearth.wire.models_list import EngineObject, EngineObjectList, HouseModel, HouseModelList, ModelDeleted, ModelList, ModelObject
 
 TAG = "Models"
 READ, WRITE = "api.model.read", "api.model.write"
@@ -33,6 +33,13 @@ async def delete_model(house: Inference, name: str) -> ModelDeleted:
 async def list_engines(house: Inference) -> EngineObjectList:
     """The same models in the older words."""
     return EngineObjectList([_engine(house, model) for model in await house.models.list()])
+
+
+async def list_house_models(house: Inference) -> HouseModelList:
+    """The same models with what they can do."""
+    return HouseModelList(
+        [HouseModel(each.id, each.owned_by, each.task, sorted(each.capabilities), each.context) for each in await house.models.list()]
+    )
 
 
 def _model(model: ResolvedModel) -> ModelObject:
@@ -63,7 +70,13 @@ def endpoints(house: Inference) -> list[Endpoint]:
     async def engine(call: Call) -> Reply:
         return json_reply(_engine(house, await house.models.resolve(call.path("engine"))))
 
+    async def house_models(_call: Call) -> Reply:
+        return json_reply(await list_house_models(house))
+
     return [
+        Endpoint(
+            "GET", "/openhearth/models", house_models, "The models and what they can do.", response=HouseModelList, tag=TAG, permission=READ
+        ),
         Endpoint("GET", "/v1/models", models, "List the models.", response=ModelList, tag=TAG, permission=READ),
         Endpoint(
             "GET",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from openhearth.accounts.work import Usage
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+LABELS_KEPT = 512
 
 
 class Meter:
@@ -23,6 +26,11 @@ class Meter:
             "openhearth_answer_seconds", "Request to last token.", ("operation", "model"), buckets=_SECONDS, registry=registry
         )
 
+        # To find a labelled counter costs more than to count.
+        self._tokens_of = lru_cache(LABELS_KEPT)(self._tokens.labels)
+        self._first_token_of = lru_cache(LABELS_KEPT)(self._first_token.labels)
+        self._duration_of = lru_cache(LABELS_KEPT)(self._duration.labels)
+
     def record(
         self,
         operation: str,
@@ -33,9 +41,9 @@ class Meter:
         first_token_s: float | None = None,
     ) -> None:
         """Called once per request, also when the client left: with what was done until then. `operation`: chat, completion, embedding..."""
-        self._tokens.labels(operation, model, "input").inc(usage.prompt_tokens)
-        self._tokens.labels(operation, model, "cached").inc(usage.cached_tokens)
-        self._tokens.labels(operation, model, "output").inc(usage.completion_tokens)
-        self._duration.labels(operation, model).observe(duration_s)
+        self._tokens_of(operation, model, "input").inc(usage.prompt_tokens)
+        self._tokens_of(operation, model, "cached").inc(usage.cached_tokens)
+        self._tokens_of(operation, model, "output").inc(usage.completion_tokens)
+        self._duration_of(operation, model).observe(duration_s)
         if first_token_s is not None:
-            self._first_token.labels(operation, model).observe(first_token_s)
+            self._first_token_of(operation, model).observe(first_token_s)

@@ -32,15 +32,19 @@ class Aliases:
 
     def target(self, name: str) -> str | None:
         """What `name` stands for; None if it is no alias."""
-        own = {**self._own, **self._file_table()}
+        own = self.own()
         found = own.get(name) or self._shipped.get(name)
         if found is None:
             found = next((target for pattern, target in own.items() if "*" in pattern and fnmatchcase(name, pattern)), None)
         return self._targets.get(found, found) if found else None
 
+    def own(self) -> dict[str, str]:
+        """The owner's alone, patterns too, each with what it stands for."""
+        return {**self._own, **self._file_table()}
+
     def names(self) -> list[str]:
         """All exact names, the owner's first."""
-        own = {**self._own, **self._file_table()}
+        own = self.own()
         return [*(name for name in own if "*" not in name), *(name for name in self._shipped if name not in own)]
 
     def _file_table(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ import msgspec
 
 from openhearth.engines.contract import Capability, EngineKind
 from openhearth.errors import SetupError
+from openhearth.settings_mistakes import Origins
 
 Task = Literal["chat", "completion", "embedding"]
 
@@ -53,6 +54,8 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """For people: `135M`."""
     size: int | None = None
     """Bytes to download, where the files don't say."""
+    cache_bytes_per_token: int = 0
+    """Of the key-value cache at 16 bits, to tell the memory that it takes before it is pulled."""
     capabilities: list[Capability] = []
     prices: Prices = Prices()
     files: list[CatalogueFile] = []
@@ -69,6 +72,12 @@ class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         """What pulling it costs, as far as known."""
         known = sum(file.size or 0 for file in self.files)
         return known or self.size
+
+    @property
+    def has_mirror(self) -> bool:
+        """Whether all of it can be had from the package index."""
+        firsts = [[place if isinstance(place, str) else place[0] for place in file.places] for file in self.files]
+        return bool(firsts) and all(any(place.startswith("pypi://") for place in places) for places in firsts)
 
 
 @dataclass(frozen=True)
@@ -90,12 +99,17 @@ def load(own: Iterable[dict[str, Any]]) -> Catalogue:
     return Catalogue({entry.name: entry for entry in [*shipped, *map(_own, own)]})
 
 
+def _explained(error: str, name: object) -> str:
+    mistake = Origins((), (), "", None).explained(error, {"": CatalogueEntry.__struct_fields__, "files": CatalogueFile.__struct_fields__})
+    return f"Settings: [[models]] {name!r}: {mistake.removeprefix('Settings: ')}"
+
+
 def _own(raw: dict[str, Any]) -> CatalogueEntry:
     name = raw.get("name")
     try:
         entry = msgspec.convert(raw, CatalogueEntry)
     except msgspec.ValidationError as error:
-        raise SetupError(f"Settings: [[models]] {name!r}: {error}", exit_status=78) from None
+        raise SetupError(_explained(str(error), name), exit_status=78) from None
     if not (entry.path or entry.files or entry.hub or entry.engine == "fake"):
         raise SetupError(f"Settings: [[models]] {name!r} says neither 'path' nor 'hub' nor 'files'.", exit_status=78)
     if entry.path and not Path(entry.path).expanduser().exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ from openhearth.models.gguf import Header, read_header
 from openhearth.models.library import Manifest, StoredFile
 
 T = TypeVar("T")
+_GENERIC = frozenset({"model", "ggml", "gguf", "weights"})
+"""File names that say nothing."""
 _ENCODERS = frozenset({"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "gemma-embedding", "modern-bert"})
 
 
@@ -33,7 +36,7 @@ def inspected(
     model_id: str, folder: Path, files: list[StoredFile], source: str, pulled_at: int, entry: CatalogueEntry | None = None
 ) -> Manifest:
     """The manifest of these files; `entry` tells what they don't. Raises InvalidRequest for files that are no model."""
-    known = entry or CatalogueEntry(name=model_id)
+    known = entry or CatalogueEntry(name=model_id, publisher=_publisher(source))
     base = Manifest(
         id=model_id,
         engine=known.engine,
@@ -68,13 +71,12 @@ def _with_header(base: Manifest, header: Header, *, chosen: bool) -> Manifest:
     if header.reasons:
         found.add("reasoning")
     task: Task = "embedding" if encodes else base.task if chosen or header.template else "completion"
-    title = header.metadata.get("general.name")
     licence = header.metadata.get("general.license")
     return msgspec.structs.replace(
         base,
         engine="llama",
         task=task,
-        title=base.title or (title if isinstance(title, str) else ""),
+        title=base.title or _title(header.metadata.get("general.name"), base.files[0].path),
         licence=base.licence or (licence if isinstance(licence, str) else None),
         context=header.context or base.context,
         capabilities=sorted(found),
@@ -86,6 +88,23 @@ def _with_header(base: Manifest, header: Header, *, chosen: bool) -> Manifest:
         template=header.template,
         cache_bytes_per_token=header.cache_bytes_per_token,
     )
+
+
+def _title(name: object, path: str) -> str:
+    """What the file says that it is called, unless its own name has nothing of that: then it is the notes of some training run."""
+    stem = re.sub(r"-\d{5}-of-\d{5}$", "", Path(path).stem)
+    if not isinstance(name, str) or not name.isprintable():
+        return stem
+    plain = re.sub(r"[\W_]", "", stem.lower())
+    words = re.findall(r"[^\W_]+", name.lower())
+    generic = set(re.findall(r"[^\W_]+", stem.lower())) <= _GENERIC
+    return name if words and (generic or all(word in plain for word in words)) else stem
+
+
+def _publisher(source: str) -> str:
+    """Who a model without a catalogue entry is from: the owner of its repository, its package, its host, or `local`."""
+    _, separator, rest = source.partition("://")
+    return re.split(r"[/=@:]", rest, maxsplit=1)[0] or "local" if separator else "local"
 
 
 def _with_configuration(base: Manifest, main: Path) -> Manifest:

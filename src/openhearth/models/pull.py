@@ -14,7 +14,7 @@ from openhearth.models.aliases import Aliases
 from openhearth.models.catalogue import Catalogue, CatalogueEntry, load
 from openhearth.models.fetching import Artifact, FetchedFile, Progress, expand, fetch
 from openhearth.models.fetching.fetch import measured
-from openhearth.models.fetching.patience import Patience
+from openhearth.models.fetching.patience import Patience, Unreachable
 from openhearth.models.inspect import inspected
 from openhearth.models.library import Library, Manifest, StoredFile
 from openhearth.models.names import nearest
@@ -54,8 +54,11 @@ class Puller:
         source = wanted
         if entry is not None and entry.hub:
             source = entry.hub
-        alternatives = _of_entry(entry) if entry and entry.files else [[a] for a in await expand(source, offline=self._settings.offline)]
-        return await self._fetched(model_id, alternatives, source, entry)
+        try:
+            alternatives = _of_entry(entry) if entry and entry.files else await self._expanded(source)
+            return await self._fetched(model_id, alternatives, source, entry)
+        except Unreachable as error:
+            raise DownloadFailed(error.message + self._elsewhere(entry)) from None
 
     async def ensure(self, names: Iterable[str]) -> None:
         """Pull those that are in the catalogue and not here yet; others are left to whoever asks for them."""
@@ -69,6 +72,18 @@ class Puller:
             entry = self._catalogue.entries.get(name)
             if entry and not entry.path and entry.engine != "fake" and name not in self.library.all():
                 await self.pull(name)
+
+    async def _expanded(self, source: str) -> list[list[Artifact]]:
+        if source.startswith("hf://") and not self._settings.offline:
+            self._progress.asking("the hub", source.removeprefix("hf://"))
+        return [[artifact] for artifact in await expand(source, offline=self._settings.offline)]
+
+    def _elsewhere(self, entry: CatalogueEntry | None) -> str:
+        """What a machine that reaches no hub can have instead."""
+        if entry is None or not entry.hub:
+            return ""
+        names = [each.name for each in self._catalogue.entries.values() if each.has_mirror]
+        return f" '{entry.name}' is on the hub only. On the package index, too, are {', '.join(names)}."
 
     async def _fetched(self, model_id: str, files: list[list[Artifact]], source: str, entry: CatalogueEntry | None) -> Manifest:
         folder = self.library.folder(model_id)

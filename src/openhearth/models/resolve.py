@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,24 @@ class Models:
         own = [*self._configured.values(), *(self._of_manifest(manifest) for manifest in self._library.all().values())]
         return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
 
+    def lacking(self, name: str) -> ModelNotFound | None:
+        """Why a model can't be asked by its own name (aliases stand for such names only); None: it can."""
+        if self._find(name):
+            return None
+        if name not in self._catalogue.entries and (target := self._aliases.target(name)):
+            return ModelNotFound(
+                f"'{name}' is no model but an alias{f' of {target!r}' if target != name else ''}: name a model.", param="model"
+            )
+        return self._unknown(name, None)
+
+    def can_be_pulled(self, name: str) -> bool:
+        """Whether the catalogue has it."""
+        return name in self._catalogue.entries
+
+    def aliases_to_nowhere(self) -> Iterator[ModelNotFound]:
+        """What is wrong with each alias of the owner's that means a model that is not here."""
+        return (self._unknown(alias, target) for alias, target in self._aliases.own().items() if not self._find(target))
+
     def check_removable(self, name: str) -> None:
         """Raises InvalidRequest for a model that the settings name or another server has."""
         if name in self._configured:
@@ -108,9 +127,12 @@ class Models:
         wanted = target or name
         if wanted in self._catalogue.entries:
             means = f"'{shown}' means '{wanted}', which" if target else f"'{shown}'"
-            return ModelNotFound(f"{means} is not pulled yet. On the server: openhearth pull {wanted}", param="model")
+            return ModelNotFound(f"{means} is not pulled yet. `openhearth pull {wanted}` fetches it.", param="model")
         if target:
-            return ModelNotFound(f"'{shown}' is an alias of '{target}', which is not here. Change the alias, or pull it.", param="model")
+            near = nearest(target, [*self._configured, *self._library.all(), *self._catalogue.entries])
+            return ModelNotFound(
+                f"'{shown}' is an alias of '{target}', which is not here. Change the alias, or pull it.{near}", param="model"
+            )
         known = [*self._configured, *self._library.all(), *self._catalogue.entries, *self._aliases.names()]
         return ModelNotFound(
             f"The model '{shown}' does not exist.{nearest(shown, known)} GET /v1/models lists those that are here.", param="model"

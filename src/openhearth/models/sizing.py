@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openhearth.engines.machine import DEFAULT_SLOTS
+from openhearth.models.catalogue import CatalogueEntry
 from openhearth.settings import EngineSettings
 
 WANTED_CONTEXT = 8192
@@ -30,6 +31,17 @@ def context(trained: int | None, cache_bytes_per_token: int, settings: EngineSet
 def generating(file_bytes: int, cache_bytes_per_token: int, context_tokens: int, slots: int | None) -> int:
     """Bytes of a running model that generates."""
     return file_bytes + cache_bytes_per_token * context_tokens * (slots or DEFAULT_SLOTS) + OVERHEAD_BYTES
+
+
+def of_entry(entry: CatalogueEntry, settings: EngineSettings, budget_bytes: int) -> int | None:
+    """Bytes that a model of the catalogue takes when it runs, about; None: the catalogue doesn't tell its size."""
+    size = entry.download_bytes
+    if size is None:
+        return None
+    if entry.engine == "embedding":
+        return embedding(size)
+    tokens = context(entry.context, entry.cache_bytes_per_token, settings, budget_bytes)
+    return generating(size, entry.cache_bytes_per_token, tokens, settings.slots)
 
 
 def embedding(file_bytes: int) -> int:

@@ -7,7 +7,6 @@ error inside a stream that has begun becomes an error event.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,8 +16,9 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from openhearth.errors import InvalidRequest, OpenHearthError
-from openhearth.web.body import ClientGone, read_body
+from openhearth.web.body import read_body
 from openhearth.web.failures import as_error
+from openhearth.web.leaving import ClientGone, UnlessClientLeaves
 from openhearth.wire import envelope, sse
 from openhearth.wire.decoding import convert, decode
 
@@ -145,9 +145,8 @@ class EndpointApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await read_body(scope, receive, self._max_body, self._body_timeout_s)
-            call = Call(scope, body)
-            answer = asyncio.ensure_future(self._answer(call, send))
-            await _unless_client_leaves(answer, receive)
+            async with UnlessClientLeaves(receive):
+                await self._answer(Call(scope, body), send)
         except ClientGone:
             scope["state"]["client_gone"] = True
 
@@ -159,25 +158,6 @@ class EndpointApp:
             await _send_reply(answer, send)
         else:
             await _send_stream(answer, call, send)
-
-
-async def _unless_client_leaves(answer: asyncio.Future[None], receive: Receive) -> None:
-    leaving = asyncio.ensure_future(_client_leaves(receive))
-    try:
-        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientGone
-        answer.result()
-    finally:
-        leaving.cancel()
-        if not answer.done():
-            answer.cancel()
-            await asyncio.gather(answer, return_exceptions=True)
-
-
-async def _client_leaves(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _send_reply(reply: Reply, send: Send) -> None:

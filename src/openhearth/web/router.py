@@ -10,6 +10,8 @@ from starlette.types import Receive, Scope, Send
 from openhearth.errors import MethodNotAllowed, NotFound
 from openhearth.web.endpoint import Endpoint, EndpointApp
 
+LONGEST_SHOWN = 200
+
 
 class MethodTable:
     """The endpoints of one path, by method. HEAD is answered where GET is; the server drops the body."""
@@ -22,14 +24,18 @@ class MethodTable:
         app = self._by_method.get(method)
         if app is None:
             allowed = ", ".join(sorted(self._by_method))
-            raise MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}; allowed: {allowed}.", headers={"allow": allowed})
+            raise MethodNotAllowed(f"Not allowed to {_asked(scope, ' on ')}; allowed: {allowed}.", headers={"allow": allowed})
         scope["endpoint"] = app.endpoint
         await app(scope, receive, send)
 
 
 async def unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
     """What no route matches."""
-    raise NotFound(f"Unknown request URL: {scope['method']} {scope['path']}. Check the URL for typos; /openapi.json lists all.")
+    raise NotFound(f"Unknown request URL: {_asked(scope, ' ')}. Check the URL for typos; /openapi.json lists all.")
+
+
+def _asked(scope: Scope, between: str) -> str:
+    return f"{scope['method'][:LONGEST_SHOWN]}{between}{scope['path'][:LONGEST_SHOWN]}"
 
 
 def make_router(endpoints: Iterable[Endpoint], *, max_body: int, body_timeout_s: float) -> Router:

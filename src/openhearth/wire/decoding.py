@@ -14,15 +14,19 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from openhearth.errors import InvalidRequest
+from openhearth.wording import in_words, is_bound
 
 T = TypeVar("T")
 
 MAX_DEPTH = 128
+MAX_BRACKETS = 250_000
+"""Objects and lists, and brackets in texts. Each costs the decoder far more than a letter, and no request needs so many."""
 # Possessive: an end that is missing is looked for once.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _MANY = 20_000
+_LARGEST_LOOKED_INTO = 1 << 20
 _PATH = re.compile(r" - at `\$(.*)`$")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
@@ -35,7 +39,7 @@ def decode(body: bytes, schema: type[T]) -> T:
         decoder: msgspec.json.Decoder[T] = _decoder(cast("Any", schema))
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, body) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.", code="invalid_json") from None
 
@@ -52,6 +56,8 @@ def check_text(body: bytes) -> None:
     """Refuse an empty body, deep nesting, NUL characters and lone surrogates, in one pass each and in C where possible."""
     if not body:
         raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise InvalidRequest(f"The request body has more than {MAX_BRACKETS} opening brackets.", code="invalid_json")
     if depth(body) > MAX_DEPTH:
         raise InvalidRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.", code="invalid_json")
     if b"\\u0000" in body and _escaped_nul(body):
@@ -87,8 +93,8 @@ def _check_surrogates(body: bytes) -> None:
         raise InvalidRequest("The request contains half of a surrogate pair, which is not a character.", code="invalid_text")
 
 
-def explain(error: msgspec.ValidationError) -> InvalidRequest:
-    """msgspec's words -> OpenAI's: a sentence and the field's path."""
+def explain(error: msgspec.ValidationError, body: bytes = b"") -> InvalidRequest:
+    """msgspec's words -> OpenAI's: a sentence and the field's path. A number that is out of bounds is looked for in `body` and told."""
     message = str(error)
     path = found.group(1).lstrip(".") if (found := _PATH.search(message)) else ""
     reason = _PATH.sub("", message)
@@ -98,7 +104,21 @@ def explain(error: msgspec.ValidationError) -> InvalidRequest:
     if missing := _MISSING.search(reason):
         name = ".".join(filter(None, (path, missing.group(1))))
         return InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
-    return InvalidRequest(f"Invalid value for '{path or 'body'}': {reason}.", param=path or None, code="invalid_value")
+    got = f", got {number}" if is_bound(reason) and (number := _number_at(body, path)) is not None else ""
+    name = f"'{path}'" if path else "The request body"
+    return InvalidRequest(f"{name} {in_words(reason)}{got}.", param=path or None, code="invalid_value")
+
+
+def _number_at(body: bytes, path: str) -> float | None:
+    if len(body) > _LARGEST_LOOKED_INTO:
+        return None
+    try:
+        value = msgspec.json.decode(body)
+        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+            value = value[int(index)] if index else value[name]
+    except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError):
+        return None
+    return value if isinstance(value, int | float) else None
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""`/v1/models` and the older `/v1/engines`: what a client is told of a model. OpenAI's fields and no others."""
+"""`/v1/models` and the older `/v1/engines`: what a client is told of a model. OpenAI's fields only; `/openhearth/models` has more."""
 
 from __future__ import annotations
 
@@ -18,6 +18,23 @@ class ModelObject(msgspec.Struct, frozen=True):
 
 class ModelList(msgspec.Struct, frozen=True):
     data: list[ModelObject]
+    object: Literal["list"] = "list"
+
+
+class HouseModel(msgspec.Struct, frozen=True):
+    """More of a model than OpenAI's object has room for."""
+
+    id: str
+    owned_by: str
+    task: str
+    """`chat`, `completion` or `embedding`."""
+    capabilities: list[str]
+    context: int | None
+    """Tokens that it was trained on, where that is known."""
+
+
+class HouseModelList(msgspec.Struct, frozen=True):
+    data: list[HouseModel]
     object: Literal["list"] = "list"
 
 

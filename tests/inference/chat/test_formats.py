@@ -25,6 +25,12 @@ def schema(value: Body, *, strict: bool | None = True) -> Body:
     return {"type": "json_schema", "json_schema": {"name": "thing", "schema": value, "strict": strict}}
 
 
+def object_of(count: int, required: int | None = None) -> Body:
+    """An object of many properties; all are required unless a number is told."""
+    names = [f"p{n}" for n in range(count)]
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names[:required]}
+
+
 class TestReplies:
     def test_conform(self, ask: Asker) -> None:
         assert set(json.loads(ask.message("x", response_format=schema(PERSON))["content"])) == {"name", "age"}
@@ -111,6 +117,44 @@ class TestRefusals:
         assert ask.refusal("x", response_format=schema(hidden))["code"] == "invalid_json_schema"
         tools = [{"type": "function", "function": {"name": "f", "parameters": hidden}}]
         assert ask.refusal("x", tools=tools)["param"] == "tools[0].function.parameters"
+
+    @pytest.mark.parametrize(
+        ("wide", "said"),
+        [
+            (object_of(5_001), "5000 properties"),
+            ({"enum": list(range(1_001))}, "1000 enum values"),
+            (object_of(501, required=0), "at most 500"),
+            ({"type": "array", "items": object_of(600, required=99)}, "at most 500"),
+            ({"anyOf": [object_of(200, required=0) for _ in range(7)]}, "at most 500"),
+            ({"enum": list(range(501))}, "500 choices"),
+            ({"anyOf": [{"const": n} for n in range(501)]}, "500 choices"),
+            ({"anyOf": [{"$ref": "#/$defs/e"}] * 20, "$defs": {"e": {"enum": list(range(26))}}}, "500 choices"),
+            ({"oneOf": [{"anyOf": [{"$ref": "#/$defs/e"}] * 10}] * 10, "$defs": {"e": {"enum": list("abcdef")}}}, "500 choices"),
+        ],
+    )
+    def test_what_would_keep_the_engine_from_others(self, ask: Asker, wide: Body, said: str) -> None:
+        """Timed on SmolLM2: 1000 optional properties took ten seconds, and a reply from an enum of 1000 kept others waiting for four."""
+        error = ask.refusal("x", response_format=schema(wide, strict=False))
+        assert (error["code"], error["param"]) == ("invalid_json_schema", "response_format")
+        assert said in error["message"]
+
+    @pytest.mark.parametrize(
+        "wide",
+        [
+            object_of(5_000),
+            object_of(500, required=0),
+            {"type": "object", "properties": {"a": {"enum": list(range(500))}, "b": {"enum": list(range(500, 1_000))}}, "required": ["a"]},
+            {"anyOf": [{"type": "null"}, {"$ref": "#"}, {"type": "array", "items": {"$ref": "#"}}]},
+        ],
+    )
+    def test_what_is_wide_within_the_limits_is_taken(self, wide: Body) -> None:
+        json_schema.check(wide, "x")
+
+    def test_tools_count_together(self, ask: Asker) -> None:
+        tools = [{"type": "function", "function": {"name": f"f{n}", "parameters": object_of(1_000)}} for n in range(6)]
+        error = ask.refusal("x", tools=tools)
+        assert error["param"] == "tools"
+        assert "5000 properties" in error["message"]
 
     @pytest.mark.parametrize("keyword", ["anyOf", "allOf", "oneOf"])
     def test_a_small_schema_that_means_a_huge_one(self, ask: Asker, keyword: str) -> None:

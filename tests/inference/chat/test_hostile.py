@@ -84,3 +84,23 @@ def test_broken_bodies(ask: Asker, content: bytes, code: str) -> None:
     response = ask.http.post("/chat/completions", content=content)
     assert response.status_code == 400
     assert response.json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    "arguments", ["{", "[1]", '"x"', "null", '{"a": 1} x', '{"a": "\\u0000"}', '{"a": "\\ud800"}', '{"a":' * 500 + "1" + "}" * 500]
+)
+@pytest.mark.parametrize("legacy", [False, True])
+def test_arguments_of_calls_that_are_no_object(ask: Asker, arguments: str, legacy: bool) -> None:
+    called = {"name": "f", "arguments": arguments}
+    calls = {"function_call": called} if legacy else {"tool_calls": [{"id": "a", "type": "function", "function": called}]}
+    result = {"role": "function", "name": "f", "content": "x"} if legacy else {"role": "tool", "tool_call_id": "a", "content": "x"}
+    error = ask.refusal([{"role": "user", "content": "x"}, {"role": "assistant", "content": None, **calls}, result])
+    assert error["param"] == "messages[1]"
+    assert "arguments" in error["message"]
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", '{"a": [1]}'])
+def test_arguments_of_calls_that_are_one(ask: Asker, arguments: str) -> None:
+    calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}]
+    history = [{"role": "user", "content": "[[say:x]]"}, {"role": "assistant", "tool_calls": calls}]
+    assert ask.message([*history, {"role": "tool", "tool_call_id": "a", "content": "x"}])["content"] == "x"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching import Artifact, fetch
-from openhearth.models.fetching.patience import Patience
+from openhearth.models.fetching.patience import Attempts, Interrupted, NobodyThere, Patience, Unreachable
 from tests.models.fetching.watching import Watch
 from tests.models.fetching.web_files import BODY, PART, artifact, leftovers
 from tests.support.registry import FileServer, sha256
@@ -172,8 +173,27 @@ async def test_final_answers_are_not_tried_again(server: FileServer, tmp_path: P
 
 
 async def test_nobody_there(tmp_path: Path, watch: Watch, patience: Patience) -> None:
-    with pytest.raises(DownloadFailed, match="can't be reached"):
+    with pytest.raises(Unreachable, match=r"can't be reached: connection refused\. Given up after 2 attempts"):
         await fetch(artifact("http://127.0.0.1:1"), tmp_path, watch, patience=patience)
+    assert ("asking 127.0.0.1", "model.gguf", None) in watch.told
+
+
+async def test_nobody_there_is_told_in_seconds_and_without_names_of_classes(tmp_path: Path, watch: Watch) -> None:
+    begun = time.monotonic()
+    with pytest.raises(Unreachable) as caught:
+        await fetch(Artifact("model.gguf", ("https://house.invalid/model.gguf",)), tmp_path, watch)
+    assert time.monotonic() - begun < 10
+    assert "its name is not found" in caught.value.message
+    assert "Error" not in caught.value.message
+
+
+async def test_a_server_that_was_there_is_waited_for(patience: Patience) -> None:
+    attempts = Attempts(patience)
+    await attempts.after(Interrupted("It broke off."))
+    await attempts.after(NobodyThere("It is gone."))
+    await attempts.after(NobodyThere("It is gone."))
+    with pytest.raises(Unreachable, match="after 4 attempts"):
+        await attempts.after(NobodyThere("It is gone."))
 
 
 async def test_a_partial_file_longer_than_the_whole_is_dropped(

@@ -12,7 +12,7 @@ import pytest
 
 from openhearth.errors import DownloadFailed, InvalidRequest
 from openhearth.models.fetching import Artifact, expand, fetch
-from openhearth.models.fetching.patience import Patience
+from openhearth.models.fetching.patience import Patience, Unreachable
 from tests.models.fetching.conftest import point_to
 from tests.models.fetching.watching import Watch
 from tests.support.registry import COMMIT, FileServer, Hub, sha256
@@ -183,7 +183,7 @@ async def test_a_gated_repository_says_what_to_do(model_hub: Hub, tmp_path: Path
 
 async def test_a_hub_that_is_not_there(tmp_path: Path, watch: Watch, patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
     point_to("http://127.0.0.1:1", monkeypatch)
-    with pytest.raises(DownloadFailed, match="can't be reached"):
+    with pytest.raises(Unreachable, match=r"can't be reached for .*: connection refused\. Given up after 2 attempts"):
         await fetch(hub_file(), tmp_path, watch, patience=patience)
     point_to("http://hub.example.org", monkeypatch)
     with pytest.raises(DownloadFailed, match="not https"):

@@ -16,6 +16,9 @@ class Watch:
     def begin(self, name: str, total: int | None) -> None:
         self.told.append(("begin", name, total))
 
+    def asking(self, place: str, wanted: str) -> None:
+        self.told.append((f"asking {place}", wanted, None))
+
     def advance(self, name: str, done: int) -> None:
         self.told.append(("advance", name, done))
 

@@ -15,7 +15,10 @@ VOCABULARY = 2**20
 
 
 class FakeLauncher:
-    """Options: `slots`, `context`, `task` ("chat" or "embedding"), `capabilities`, `start_delay_s`."""
+    """Options: `slots`, `context`, `task` ("chat" or "embedding"), `capabilities`, `start_delay_s`, `directives`.
+
+    The last are what every prompt is taken to say first, as `directives` describes them.
+    """
 
     def __init__(self, sockets: Path, *, slots: int | None = None, start_timeout_s: float = 30.0, stall_timeout_s: float = 30.0) -> None:
         self._sockets = sockets
@@ -29,7 +32,13 @@ class FakeLauncher:
         context = int(spec.options.get("context") or DEFAULT_CONTEXT)
         child: Child = await start_child(
             "openhearth.engines.fake",
-            {"id": spec.id, "slots": slots, "context": context, "start_delay_s": spec.options.get("start_delay_s", 0)},
+            {
+                "id": spec.id,
+                "slots": slots,
+                "context": context,
+                "start_delay_s": spec.options.get("start_delay_s", 0),
+                "directives": spec.options.get("directives", ""),
+            },
             name=spec.id,
             sockets=self._sockets,
             start_timeout_s=self._start_timeout_s,

@@ -27,6 +27,7 @@ class Fake:
         self.slots = int(config["slots"])
         self.context = int(config["context"])
         self.model = f"/models/{config['id']}.gguf"
+        self.directives = str(config.get("directives") or "")
         self.tokens = Tokens()
         self.busy = 0
         self.requests = 0
@@ -101,6 +102,7 @@ class Fake:
 
     async def _generate(self, request: web.Request, body: dict[str, Any], prompt: str, steering: str, shape: _Shape) -> web.StreamResponse:
         count = min(int(body.get("n") or 1), self.slots)
+        steering = f"{self.directives} {steering}"
         answers = [decide(self.tokens, prompt, steering, body, choice) for choice in range(count)]
         if answers[0].prompt_tokens >= self.context:
             return self._too_long(answers[0].prompt_tokens)

@@ -40,11 +40,11 @@ class Address:
         """Of every request to it."""
         return {"content-type": "application/json"} | ({"authorization": f"Bearer {self.key}"} if self.key else {})
 
-    def url(self, path: str) -> str:
-        """`/v1/x` -> base_url + `/x`. Raises InvalidRequest for an engine's own paths: an upstream is only known to have OpenAI's."""
+    def path(self, path: str) -> str:
+        """`/v1/x` -> `/x`, behind base_url. Raises InvalidRequest for an engine's own paths: an upstream is only known to have OpenAI's."""
         if not path.startswith(PREFIX):
             raise InvalidRequest("This model runs on an upstream server, which can't do this.", code="engine_refused")
-        return self.base_url + path[len(PREFIX) - 1 :]
+        return path[len(PREFIX) - 1 :]
 
     def without_key(self, text: str) -> str:
         """What the server said, in case it repeats its key."""

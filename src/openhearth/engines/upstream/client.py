@@ -10,24 +10,20 @@ import random
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from openhearth.engines.client import READ_SIZE, STOPPED, EventReader, unreachable
+from openhearth.engines.client import STOPPED, EventReader, settle, unreachable
+from openhearth.engines.http import ConnectionBroken, Connections, ConnectionsClosed, ConnectTimeout, Reply, Silence, Target
 from openhearth.engines.upstream import refusals
 from openhearth.engines.upstream.address import Address
 from openhearth.engines.upstream.circuit import Circuit
 from openhearth.engines.upstream.refusals import UpstreamTimeout
 from openhearth.errors import EngineFailed, EngineUnavailable, OpenHearthError
 
-if TYPE_CHECKING:
-    import aiohttp
-
 LARGEST_REPLY = 128 * 2**20
 LARGEST_EVENT = 16 * 2**20
 LARGEST_REFUSAL = 2**16
 REFUSAL_S = 10.0
 PROBE_S = 5.0
-SETTLE_S = 0.05
 FIRST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 8.0
 LONGEST_WAIT_S = 10.0
@@ -62,7 +58,7 @@ class UpstreamClient:
         self._address = address
         self._circuit = circuit
         self._patience = patience
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections(Target.of(address.base_url), address.headers, connect_timeout_s=patience.connect_timeout_s)
 
     async def post(self, path: str, body: bytes) -> bytes:
         """One reply's body."""
@@ -74,57 +70,51 @@ class UpstreamClient:
 
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
-        async with await self._answer("POST", path, body, streams=True) as response:
+        async with await self._answer("POST", path, body, streams=True) as reply:
             events = EventReader(lambda payload: refusals.of_event(self._address, payload), largest=LARGEST_EVENT)
             with self._reading():
-                if response.content_type == "application/json":
-                    raise await self._not_a_stream(response)
-                while not events.done and (piece := await response.content.readany()):
+                if reply.content_type == "application/json":
+                    raise await self._not_a_stream(reply)
+                while not events.done and (piece := await reply.piece()):
                     if payloads := events.feed(piece):
                         yield payloads
-            if events.done:
-                await _settle(response)
-            else:
+            if not events.done:
                 events.end()
+            elif not reply.ended:
+                await settle(reply)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.close()
 
     async def _whole(self, method: str, path: str, body: bytes | None) -> bytes:
-        async with await self._answer(method, path, body) as response:
+        async with await self._answer(method, path, body) as reply:
             with self._reading():
-                reply = await _read(response, LARGEST_REPLY)
-        if len(reply) > LARGEST_REPLY:
+                read = await reply.read(LARGEST_REPLY)
+        if len(read) > LARGEST_REPLY:
             raise EngineFailed(f"The upstream server {self._address.shown} sent more than {LARGEST_REPLY >> 20} MiB.")
-        return reply
+        return read
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Around the reading of a reply that has begun."""
-        import aiohttp
-
         try:
             yield
-        except TimeoutError:
+        except Silence:
             raise self._late() from None
-        except (aiohttp.ClientError, OSError):
+        except ConnectionBroken:
             raise EngineFailed(f"The upstream server {self._address.shown} broke off its answer.") from None
-        except RuntimeError:
-            # What aiohttp raises when its session was closed between two reads.
-            if self._session and self._session.closed:
-                raise EngineFailed(STOPPED) from None
-            raise
+        except ConnectionsClosed:
+            raise EngineFailed(STOPPED) from None
 
-    async def _answer(self, method: str, path: str, body: bytes | None, *, streams: bool = False) -> aiohttp.ClientResponse:
+    async def _answer(self, method: str, path: str, body: bytes | None, *, streams: bool = False) -> Reply:
         """The beginning of a good reply, after as many tries as it takes or patience allows."""
-        url = self._address.url(path)
+        url = self._address.path(path)
         for attempt in range(self._patience.retries + 1):
             try:
                 if self._circuit.admit():
                     await self._probe()
-                return await self._try(method, url, body, self._limits(streams))
+                return await self._try(method, url, body, self._patience.timeout_s, streams=streams)
             except Setback as setback:
                 wait_s = _wait_s(attempt, setback.wait_s)
                 if attempt == self._patience.retries or wait_s > LONGEST_WAIT_S:
@@ -134,67 +124,55 @@ class UpstreamClient:
 
     async def _probe(self) -> None:
         """Ask the server something small first: a whole answer may take minutes, and all others are sent away meanwhile."""
-        import aiohttp
-
-        limits = aiohttp.ClientTimeout(total=PROBE_S, connect=self._patience.connect_timeout_s)
         with self._circuit.probe(), suppress(OpenHearthError):
-            (await self._try("GET", self._address.url("/v1/models"), None, limits)).close()
+            (await self._try("GET", self._address.path("/v1/models"), None, PROBE_S)).close()
 
-    async def _try(self, method: str, url: str, body: bytes | None, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _try(self, method: str, path: str, body: bytes | None, timeout_s: float, *, streams: bool = False) -> Reply:
         """One try. Raises Setback where another one may help, the mapped error where not."""
-        import aiohttp
-
         try:
-            # A redirect could carry the key to another host.
-            response = await self._open().request(
-                method, url, data=body, headers=self._address.headers, timeout=limits, allow_redirects=False
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._nothing(error, limits) from None
-        if response.status in DOWN:
-            self._circuit.failed(f"it answers with status {response.status}")
+            reply = await self._connections.ask(method, path, body, silence_s=timeout_s, whole_within=not streams)
+        except ConnectionsClosed:
+            raise EngineFailed(STOPPED) from None
+        except (ConnectionBroken, OSError) as error:
+            raise self._nothing(error, timeout_s) from None
+        if reply.status in DOWN:
+            self._circuit.failed(f"it answers with status {reply.status}")
         else:
             self._circuit.answered()
-        if response.status >= 300:
-            async with response:
-                raise await self._refusal(response)
-        if response.content_type == "text/html":
-            response.close()
-            raise EngineFailed(
-                f"The upstream server {self._address.shown} answers with a web page; base_url is wrong, or it lacks its /v1."
-            )
-        return response
+        if reply.status >= 300:
+            async with reply:
+                raise await self._refusal(reply)
+        if unfit := _unfit(reply):
+            reply.close()
+            raise EngineFailed(f"The upstream server {self._address.shown} {unfit}")
+        return reply
 
-    def _nothing(self, error: Exception, limits: aiohttp.ClientTimeout) -> Setback:
+    def _nothing(self, error: Exception, timeout_s: float) -> Setback:
         """No byte of a reply came."""
-        import aiohttp
-
-        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+        if isinstance(error, Silence):
             self._circuit.failed("it does not answer")
-            return Setback(self._late(limits.total or limits.sock_read))
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return Setback(self._late(timeout_s))
+        if isinstance(error, ConnectTimeout):
             reason = "no connection in time"
-        elif isinstance(error, aiohttp.ClientConnectorError):
+        elif isinstance(error, OSError):
             reason = unreachable(error)
         else:
             reason = "the connection broke"
         self._circuit.failed(f"it can't be reached ({reason})")
         return Setback(EngineUnavailable(f"The upstream server {self._address.shown} can't be reached: {reason}."))
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> Setback | OpenHearthError:
-        import aiohttp
-
+    async def _refusal(self, reply: Reply) -> Setback | OpenHearthError:
         body = b""
-        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        with suppress(TimeoutError, ConnectionBroken, ConnectionsClosed):
             async with asyncio.timeout(REFUSAL_S):
-                body = await _read(response, LARGEST_REFUSAL)
-        error = refusals.of_status(self._address, response.status, body, response.headers)
-        again = response.status in AGAIN and error.code != refusals.NO_CREDIT
-        return Setback(error, refusals.retry_after_s(response.headers)) if again else error
+                body = await reply.read(LARGEST_REFUSAL)
+        error = refusals.of_status(self._address, reply.status, body, reply.headers)
+        again = reply.status in AGAIN and error.code != refusals.NO_CREDIT
+        return Setback(error, refusals.retry_after_s(reply.headers)) if again else error
 
-    async def _not_a_stream(self, response: aiohttp.ClientResponse) -> OpenHearthError:
+    async def _not_a_stream(self, reply: Reply) -> OpenHearthError:
         """Some put an error into a good reply; others don't know streams."""
-        body = await _read(response, LARGEST_REFUSAL)
+        body = await reply.read(LARGEST_REFUSAL)
         if refusals.read(self._address, body).message:
             return refusals.of_event(self._address, body)
         return EngineFailed(f"The upstream server {self._address.shown} does not stream.")
@@ -204,49 +182,17 @@ class UpstreamClient:
             f"The upstream server {self._address.shown} sent nothing for {seconds or self._patience.timeout_s:g} seconds."
         )
 
-    def _limits(self, streams: bool) -> aiohttp.ClientTimeout:
-        import aiohttp
 
-        silence_s = self._patience.timeout_s
-        return aiohttp.ClientTimeout(
-            total=None if streams else silence_s, connect=self._patience.connect_timeout_s, sock_read=silence_s if streams else None
-        )
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is not None and self._session.closed:
-            raise EngineFailed(STOPPED)
-        if self._session is None:
-            import aiohttp
-
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), read_bufsize=READ_SIZE, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
+def _unfit(reply: Reply) -> str:
+    """Why this can't be an answer, as the rest of a sentence."""
+    if reply.content_type == "text/html":
+        return "answers with a web page; base_url is wrong, or it lacks its /v1."
+    if reply.headers.get("content-encoding", "identity") not in ("identity", ""):
+        return "compresses its answers although it was asked not to."
+    return ""
 
 
 def _wait_s(attempt: int, asked_s: float | None) -> float:
     """Full jitter; what the server asks for is the least."""
     back_off_s = random.uniform(0, min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2.0**attempt))  # noqa: S311
     return back_off_s if asked_s is None else asked_s + back_off_s
-
-
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body; of one that is larger than `most`, a little more than that."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.content.iter_any():
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
-            break
-    return b"".join(pieces)
-
-
-async def _settle(response: aiohttp.ClientResponse) -> None:
-    """Read to the reply's end, which mostly is there already: then the connection can be used again."""
-    import aiohttp
-
-    with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(SETTLE_S):
-            while await response.content.readany():
-                pass

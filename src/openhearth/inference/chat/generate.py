@@ -36,6 +36,11 @@ class Generation:
         return plan.logprobs is None and plan.format is None and plan.calling is None
 
     @property
+    def passes(self) -> bool:
+        """Whether one request to the engine's chat endpoint answers all, and nothing in it has to be looked at."""
+        return self.grouped and self.width == self.plan.n and self.prompt.tokens is None
+
+    @property
     def width(self) -> int:
         """Choices in one engine request."""
         return min(self.lease.slots, self.plan.n) if self.grouped else 1

@@ -1,4 +1,4 @@
-"""A stream that one engine request answers, passed on almost as it comes: only the envelope around each choice changes.
+"""A stream that one engine request answers, passed on almost as it comes: only the envelope around each choice changes; or folded.
 
 For replies in which nothing has to be looked at. Anything that doesn't look as expected is decoded and written anew.
 """
@@ -14,6 +14,7 @@ import msgspec
 from openhearth.engines.contract import EngineClient
 from openhearth.inference.chat.deltas import Tally
 from openhearth.inference.chat.engine import CHAT
+from openhearth.inference.chat.replies import Folding
 from openhearth.wire.chat_replies import ChunkChoice, EngineChatEvent, ReplyDelta
 
 _HEAD = b'{"choices":[{'
@@ -23,6 +24,7 @@ _ROLE = b'"role":"assistant"'
 _GOES_ON = b'"finish_reason":null'
 _REASONS = b'"delta":{"reasoning_content":'
 _DECODER = msgspec.json.Decoder(EngineChatEvent)
+_BURST = msgspec.json.Decoder(list[EngineChatEvent])
 
 
 async def passed_on(client: EngineClient, body: dict[str, Any], tally: Tally, head: bytes, tail: bytes) -> AsyncGenerator[bytes]:
@@ -48,6 +50,26 @@ async def passed_on(client: EngineClient, body: dict[str, Any], tally: Tally, he
     finally:
         if counted or reasoned:
             tally.generated(counted, reasoned)
+
+
+async def folded(client: EngineClient, body: dict[str, Any], tally: Tally, folding: Folding) -> None:
+    """All of it into `folding`."""
+    counted = reasoned = 0
+    try:
+        async with aclosing(client.stream(CHAT, msgspec.json.encode(body))) as bursts:
+            async for payloads in bursts:
+                for event in _BURST.decode(b"[%b]" % b",".join(payloads)):
+                    for choice in event.choices:
+                        content, reasoning = choice.delta.content, choice.delta.reasoning_content
+                        counted += bool(content or reasoning)
+                        reasoned += bool(reasoning)
+                        folding.said(choice.index, content, reasoning, choice.finish_reason)
+                    if event.usage is not None:
+                        tally.finished(event.usage, 0)
+                        counted = 0
+                tally.generated(0)
+    finally:
+        tally.generated(counted, reasoned)
 
 
 def _finished(payload: bytes, counted: int, tally: Tally) -> int:

@@ -19,12 +19,14 @@ from openhearth.engines.contract import EngineClient
 from openhearth.engines.failures import context_exceeded
 from openhearth.inference.chat.messages import Plain
 from openhearth.inference.chat.thoughts import OPEN
+from openhearth.inference.lengths import surely_more
 
 _SUSPICIOUS = re.compile(r"[<>\[\uff5c\u2581]")
 _MESSAGE_OVERHEAD = 24
 """Tokens that a template may put around a message, generously."""
 _TEMPLATE_OVERHEAD = 256
 _PLACE = "hearthplace"
+_MARKED = re.compile(f"({_PLACE}[0-9a-f]{{24}})")
 
 
 class _Ids(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class Prompts:
         self, messages: list[Plain], tools: list[dict[str, Any]], options: dict[str, Any], *, max_tokens: int | None, as_tokens: bool
     ) -> ChatPrompt:
         """A prompt that can't be read otherwise than it was meant, and that fits. Raises ContextLengthExceeded with both numbers."""
+        await self._check_length(messages, tools)
         prompt = ChatPrompt(messages, tools, options)
         hostile = await self._hostile(list(_strings(messages)) + list(_strings(tools)))
         if hostile or as_tokens:
@@ -77,6 +80,19 @@ class Prompts:
                 raise context_exceeded(count, self._context, max_tokens, "messages" if count >= self._context else "max_tokens")
         return prompt
 
+    async def _check_length(self, messages: list[Plain], tools: list[dict[str, Any]]) -> None:
+        """Refuse early what is far too long. A message takes a token at least, whatever the template makes of it."""
+        if self._context is None:
+            return
+        if len(messages) > self._context:
+            raise context_exceeded(len(messages), self._context, at_least=True)
+        found = await surely_more("\n".join(_strings([messages, tools], parsed=False)), self._context, self._count)
+        if found is not None:
+            raise context_exceeded(found, self._context, at_least=True)
+
+    async def _count(self, text: str) -> int:
+        return len(await self._ids(text, special=True))
+
     def _surely_fits(self, messages: list[Plain], tools: list[dict[str, Any]], answer: int) -> bool:
         """A token has at least one byte."""
         size = sum(len(text.encode()) for text in _strings(messages)) + len(messages) * _MESSAGE_OVERHEAD
@@ -85,7 +101,7 @@ class Prompts:
 
     async def _hostile(self, texts: list[str]) -> set[str]:
         """Those that contain a control token's name."""
-        suspicious = [text for text in texts if _SUSPICIOUS.search(text)]
+        suspicious = [text for text in dict.fromkeys(texts) if _SUSPICIOUS.search(text)]
         if not suspicious or not await self._differs("\n".join(suspicious)):
             return set()
         return {text for text in suspicious if len(suspicious) == 1 or await self._differs(text)}
@@ -138,7 +154,7 @@ class _Places:
         return json.dumps(self.in_json(_parsed(text)), ensure_ascii=False)
 
     def split(self, rendered: str) -> list[str]:
-        return re.split(f"({'|'.join(self.texts)})", rendered) if self.texts else [rendered]
+        return _MARKED.split(rendered) if self.texts else [rendered]
 
 
 def _parsed(arguments: str) -> Any:
@@ -149,14 +165,14 @@ def _parsed(arguments: str) -> Any:
         return arguments
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """Every string in it, names of fields included, since a template may print them."""
+def _strings(value: Any, *, parsed: bool = True) -> Iterator[str]:
+    """Every string in it, names of fields included, since a template may print them. `parsed`: arguments of calls taken apart."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for name, part in value.items():
             yield name
-            yield from _strings(_parsed(part) if name == "arguments" and isinstance(part, str) else part)
+            yield from _strings(_parsed(part) if parsed and name == "arguments" and isinstance(part, str) else part, parsed=parsed)
     elif isinstance(value, list):
         for part in value:
-            yield from _strings(part)
+            yield from _strings(part, parsed=parsed)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from openhearth.engines.contract import EngineClient, EngineSpec
-from openhearth.errors import EngineFailed
 from openhearth.inference.chat.deltas import Tally
 from openhearth.inference.chat.engine import CHAT, Reader
 from openhearth.inference.chat.replies import Folding
-from openhearth.wire import sse
+from openhearth.inference.renaming import EventRenamer, Fields, Renamer, usage
 from openhearth.wire.chat import ChatRequest
-from openhearth.wire.completions import EngineUsage
 
+_NOUN = "chat completion"
 _OURS = ("store", "metadata")
 """What this server does itself."""
 
@@ -34,19 +34,20 @@ def upstream_request(request: ChatRequest, spec: EngineSpec) -> dict[str, Any]:
     return body
 
 
-async def whole(client: EngineClient, request: ChatRequest, spec: EngineSpec, head: dict[str, Any], tally: Tally) -> dict[str, Any]:
-    """The upstream's reply under our name."""
-    reply = _read(await client.post(CHAT, msgspec.json.encode({**upstream_request(request, spec), "stream": False})))
-    _count(reply, tally)
+async def whole(client: EngineClient, request: ChatRequest, spec: EngineSpec, head: dict[str, str], tally: Tally) -> bytes:
+    """The upstream's reply under our name, as JSON."""
+    renamer = Renamer(head, _NOUN)
+    fields = renamer.read(await client.post(CHAT, msgspec.json.encode({**upstream_request(request, spec), "stream": False})))
+    _count(tally, fields)
     tally.generated(0)
-    return {**reply, **head}
+    return renamer.checked(renamer.written(fields))
 
 
 async def streamed(
     client: EngineClient,
     request: ChatRequest,
     spec: EngineSpec,
-    head: dict[str, Any],
+    head: dict[str, str],
     tally: Tally,
     *,
     include_usage: bool,
@@ -54,38 +55,17 @@ async def streamed(
 ) -> AsyncGenerator[bytes]:
     """The upstream's events under our name, the usage chunk only for who asked; without the end mark. `folding` is shown them, too."""
     reader = Reader(0, Tally())
+    events = EventRenamer(Renamer(head, _NOUN), with_usage=include_usage)
     async with aclosing(client.stream(CHAT, msgspec.json.encode(upstream_request(request, spec)))) as bursts:
         async for payloads in bursts:
-            written = []
-            for payload in payloads:
-                event = _read(payload)
-                _count(event, tally)
-                if folding:
-                    folding.add(reader.read(payload))
-                if not event["choices"] and not include_usage:
-                    continue
-                event["usage"] = event.get("usage")
-                if not include_usage:
-                    del event["usage"]
+            write = events.feed(payloads, partial(_count, tally))
+            if folding:
+                folding.add(delta for payload in payloads for delta in reader.read(payload))
+            if write:
                 tally.generated(0)
-                written.append(msgspec.json.encode({**event, **head}))
-            if written:
-                yield sse.events(written)
+                yield write
 
 
-def _read(payload: bytes) -> dict[str, Any]:
-    try:
-        reply = msgspec.json.decode(payload, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise EngineFailed("The upstream server's answer is not a chat completion.") from None
-    if not isinstance(reply.get("choices"), list):
-        raise EngineFailed("The upstream server's answer is not a chat completion.")
-    return reply
-
-
-def _count(reply: dict[str, Any], tally: Tally) -> None:
-    if reply.get("usage"):
-        try:
-            tally.finished(msgspec.convert(reply["usage"], EngineUsage), 0)
-        except msgspec.ValidationError:
-            raise EngineFailed("The upstream server's usage is not what OpenAI's wire has.") from None
+def _count(tally: Tally, fields: Fields) -> None:
+    if told := usage(fields):
+        tally.finished(told, 0)

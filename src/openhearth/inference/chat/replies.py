@@ -122,6 +122,15 @@ class Folding:
                 choice.call(call)
             choice.finish = delta.finish or choice.finish
 
+    def said(self, number: int, content: str | None, reasoning: str | None, finish: str | None) -> None:
+        """More of a choice that is prose and nothing else."""
+        choice = self._choices[number]
+        if content:
+            choice.content.append(content)
+        if reasoning:
+            choice.reasoning.append(reasoning)
+        choice.finish = finish or choice.finish
+
     def choices(self) -> list[ChatChoice]:
         return [self._whole(number, choice) for number, choice in enumerate(self._choices)]
 

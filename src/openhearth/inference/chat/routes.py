@@ -8,7 +8,7 @@ import msgspec
 
 from openhearth.inference.chat.service import Chat, OnFinished
 from openhearth.inference.contract import Inference
-from openhearth.web.endpoint import Call, Endpoint, Reply, Stream, json_reply
+from openhearth.web.endpoint import Call, Endpoint, Reply, Stream
 from openhearth.wire.chat import ChatRequest
 from openhearth.wire.chat_replies import ChatCompletion
 
@@ -32,7 +32,7 @@ def endpoints(house: Inference, on_finished: OnFinished | None = None) -> list[E
 async def _answer(service: Chat, call: Call, request: ChatRequest) -> Reply | Stream:
     if request.stream:
         return Stream(service.stream(call.principal, request))
-    return json_reply(await service.create(call.principal, request))
+    return Reply(await service.create(call.principal, request))
 
 
 def _row(path: str, handler: Callable[[Call], Awaitable[Reply | Stream]], summary: str, *, deprecated: bool = False) -> Endpoint:

@@ -26,7 +26,6 @@ from openhearth.inference.sampling import check_bias
 from openhearth.models.resolve import ResolvedModel
 from openhearth.wire import sse
 from openhearth.wire.chat import ChatRequest
-from openhearth.wire.chat_replies import ChatCompletion
 from openhearth.wire.ids import new_id
 
 OnFinished = Callable[[Principal, ChatRequest, dict[str, Any]], Awaitable[None]]
@@ -49,7 +48,7 @@ class Work:
         return self.lease.spec.kind == "upstream"
 
     @property
-    def upstream_head(self) -> dict[str, Any]:
+    def upstream_head(self) -> dict[str, str]:
         return {"id": self.head.id, "model": self.head.model, "system_fingerprint": self.head.fingerprint}
 
 
@@ -61,8 +60,8 @@ class Chat:
         self._on_finished = on_finished
         self._special: dict[str, dict[int, str]] = {}
 
-    async def create(self, principal: Principal, request: ChatRequest) -> ChatCompletion | dict[str, Any]:
-        """The whole reply."""
+    async def create(self, principal: Principal, request: ChatRequest) -> bytes:
+        """The whole reply, as JSON."""
         async with self._work(principal, request) as work:
             if work.relayed:
                 told = await relay.whole(work.lease.client, request, work.lease.spec, work.upstream_head, work.tally)
@@ -70,10 +69,13 @@ class Chat:
                 return told
             generation = await self._generation(work)
             folding = _folding(work.plan)
-            async with aclosing(generation.deltas()) as batches:
-                async for deltas in batches:
-                    folding.add(deltas)
-            reply = work.head.completion(folding.choices(), work.tally.usage)
+            if generation.passes:
+                await passing.folded(work.lease.client, generation.body(), work.tally, folding)
+            else:
+                async with aclosing(generation.deltas()) as batches:
+                    async for deltas in batches:
+                        folding.add(deltas)
+            reply = msgspec.json.encode(work.head.completion(folding.choices(), work.tally.usage))
             await self._finished(principal, request, reply)
             return reply
 
@@ -100,14 +102,15 @@ class Chat:
             async for write in stream:
                 yield write
         if folding:
-            await self._finished(principal, work.request, work.head.completion(folding.choices(), work.tally.usage))
+            reply = work.head.completion(folding.choices(), work.tally.usage)
+            await self._finished(principal, work.request, msgspec.json.encode(reply))
         yield sse.DONE
 
     async def _streamed(self, principal: Principal, work: Work) -> AsyncGenerator[bytes]:
         generation = await self._generation(work)
         plan, request = work.plan, work.request
         writer = Writer(work.head, plan.tools, include_usage=plan.include_usage)
-        if generation.grouped and generation.width == plan.n and generation.prompt.tokens is None and not request.store:
+        if generation.passes and not request.store:
             before, after = work.head.around(null_usage=plan.include_usage)
             source = passing.passed_on(work.lease.client, generation.body(), work.tally, before, after)
             async with aclosing(source):
@@ -122,12 +125,13 @@ class Chat:
                     if write := writer.write(deltas):
                         yield write
             if folding:
-                await self._finished(principal, request, work.head.completion(folding.choices(), work.tally.usage))
+                reply = work.head.completion(folding.choices(), work.tally.usage)
+                await self._finished(principal, request, msgspec.json.encode(reply))
         yield writer.ending(work.tally.usage)
 
-    async def _finished(self, principal: Principal, request: ChatRequest, reply: ChatCompletion | dict[str, Any]) -> None:
+    async def _finished(self, principal: Principal, request: ChatRequest, reply: bytes) -> None:
         if request.store and self._on_finished is not None:
-            await self._on_finished(principal, request, msgspec.to_builtins(reply))
+            await self._on_finished(principal, request, msgspec.json.decode(reply))
 
     @asynccontextmanager
     async def _work(self, principal: Principal, request: ChatRequest) -> AsyncIterator[Work]:

@@ -143,6 +143,9 @@ def _unique(tools: list[Tool], param: str) -> dict[str, Tool]:
     by_name = {tool.name: tool for tool in tools}
     if len(by_name) < len(tools):
         raise InvalidRequest(f"Two of the '{param}' have the same name.", param=param)
+    # One grammar may have to hold them all.
+    if len(by_name) > 1:
+        json_schema.check(ToolUse(by_name, "required").schema(), param)
     return by_name
 
 

@@ -9,6 +9,7 @@ from openhearth.errors import ContextLengthExceeded, InvalidRequest
 from openhearth.inference.completions.infill import Marks
 from openhearth.inference.completions.request import Plan, Prompt
 from openhearth.inference.completions.vocabulary import Vocabulary
+from openhearth.inference.lengths import surely_more
 from openhearth.inference.sampling import check_bias
 
 _ADDED = 8
@@ -43,6 +44,8 @@ async def prepare(plan: Plan, properties: EngineProperties, vocabulary: Vocabula
         if isinstance(prompt, str) and not counted and marks is None and _surely_fits(prompt, plan.max_tokens, properties.context):
             ready.append(Ready(prompt, []))
             continue
+        for text in (prompt, plan.suffix):
+            await _check_length(text, properties.context, vocabulary)
         tokens = await _tokens(prompt, plan.suffix, vocabulary, marks)
         check_context(len(tokens), plan.max_tokens, properties.context)
         ready.append(Ready(None if isinstance(prompt, list) else prompt or "", tokens))
@@ -64,6 +67,21 @@ def check_context(prompt: int, answer: int, context: int | None) -> None:
             f"This model's maximum context length is {context} tokens, however you requested {prompt + answer} tokens "
             f"({prompt} in your prompt; {answer} for the completion). Please reduce your prompt or completion length.",
             param="prompt" if prompt > context else "max_tokens",
+        )
+
+
+async def _check_length(text: Prompt, context: int | None, vocabulary: Vocabulary) -> None:
+    if context is None or not isinstance(text, str):
+        return
+
+    async def count(piece: str) -> int:
+        return len(await vocabulary.ids(piece, add_special=False))
+
+    if (found := await surely_more(text, context, count)) is not None:
+        raise ContextLengthExceeded(
+            f"This model's maximum context length is {context} tokens, however your prompt has at least {found} tokens. "
+            "Please reduce your prompt.",
+            param="prompt",
         )
 
 

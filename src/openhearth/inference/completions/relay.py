@@ -6,17 +6,20 @@ Only id, model and fingerprint of the reply are ours; what the upstream can't do
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from openhearth.engines.contract import EngineSpec
-from openhearth.errors import EngineFailed
 from openhearth.inference.completions.deltas import Tally
+from openhearth.inference.renaming import EventRenamer, Fields, Renamer, usage
 from openhearth.wire import sse
-from openhearth.wire.completions import CompletionRequest, EngineUsage
+from openhearth.wire.completions import CompletionRequest
 
 PATH = "/v1/completions"
+_NOUN = "completion"
 
 
 def upstream_request(request: CompletionRequest, spec: EngineSpec) -> dict[str, Any]:
@@ -28,49 +31,29 @@ def upstream_request(request: CompletionRequest, spec: EngineSpec) -> dict[str, 
     return body
 
 
-async def whole(client: Any, request: CompletionRequest, spec: EngineSpec, head: dict[str, Any], tally: Tally) -> dict[str, Any]:
-    """The upstream's reply under our name."""
-    body = msgspec.json.encode({**upstream_request(request, spec), "stream": False})
-    reply = _read(await client.post(PATH, body))
-    _count(reply, tally)
+async def whole(client: Any, request: CompletionRequest, spec: EngineSpec, head: dict[str, str], tally: Tally) -> bytes:
+    """The upstream's reply under our name, as JSON."""
+    renamer = Renamer(head, _NOUN)
+    fields = renamer.read(await client.post(PATH, msgspec.json.encode({**upstream_request(request, spec), "stream": False})))
+    _count(tally, fields)
     tally.generated(0)
-    return {**reply, **head}
+    return renamer.checked(renamer.written(fields))
 
 
 async def streamed(
-    client: Any, request: CompletionRequest, spec: EngineSpec, head: dict[str, Any], tally: Tally, *, include_usage: bool
+    client: Any, request: CompletionRequest, spec: EngineSpec, head: dict[str, str], tally: Tally, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The upstream's events under our name, the usage chunk only for who asked."""
-    stream = client.stream(PATH, msgspec.json.encode(upstream_request(request, spec)))
-    try:
-        async for payloads in stream:
-            written = []
-            for payload in payloads:
-                event = _read(payload)
-                _count(event, tally)
-                if not include_usage:
-                    event.pop("usage", None)
-                    if not event["choices"]:
-                        continue
+    events = EventRenamer(Renamer(head, _NOUN), with_usage=include_usage)
+    async with aclosing(client.stream(PATH, msgspec.json.encode(upstream_request(request, spec)))) as bursts:
+        async for payloads in bursts:
+            write = events.feed(payloads, partial(_count, tally))
+            if write:
                 tally.generated(0)
-                written.append(msgspec.json.encode({**event, **head}))
-            if written:
-                yield sse.events(written)
-        yield sse.DONE
-    finally:
-        await stream.aclose()
+                yield write
+    yield sse.DONE
 
 
-def _read(payload: bytes) -> dict[str, Any]:
-    try:
-        reply = msgspec.json.decode(payload, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise EngineFailed("The upstream server's answer is not a completion.") from None
-    if not isinstance(reply.get("choices"), list):
-        raise EngineFailed("The upstream server's answer is not a completion.")
-    return reply
-
-
-def _count(reply: dict[str, Any], tally: Tally) -> None:
-    if reply.get("usage"):
-        tally.finished(0, msgspec.convert(reply["usage"], EngineUsage), 0)
+def _count(tally: Tally, fields: Fields) -> None:
+    if told := usage(fields):
+        tally.finished(0, told, 0)

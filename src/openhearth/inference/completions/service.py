@@ -48,7 +48,7 @@ class Work:
         return self.lease.spec.kind == "upstream"
 
     @property
-    def upstream_head(self) -> dict[str, Any]:
+    def upstream_head(self) -> dict[str, str]:
         return {"id": self.head.id, "model": self.head.model, "system_fingerprint": self.head.fingerprint}
 
 
@@ -65,8 +65,7 @@ class Completions:
         """The whole reply, as JSON."""
         async with self._work(principal, request) as work:
             if work.relayed:
-                reply = await relay.whole(work.lease.client, request, work.lease.spec, work.upstream_head, work.tally)
-                return msgspec.json.encode(reply)
+                return await relay.whole(work.lease.client, request, work.lease.spec, work.upstream_head, work.tally)
             prompts = await self._prepare(work)
             echoes = await self._echoes(work, prompts)
             folding = Folding(work.plan)

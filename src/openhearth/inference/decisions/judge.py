@@ -79,7 +79,8 @@ class Judge:
             number = longest.index(max(longest))
             raise ContextLengthExceeded(
                 f"This model's maximum context length is {self._context} tokens, however the input and questions[{number}] have {needed} "
-                f"({len(opened)} of them the input). Shorten the input, or give the model more context.",
+                f"({len(opened)} of them the input). Shorten the input; if the model was trained on more, "
+                "engines.context gives it more.",
                 param=param if len(opened) >= max(longest) else f"questions[{number}]",
             )
 

@@ -13,11 +13,13 @@ import msgspec
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.work import Usage
 from openhearth.engines.contract import EngineSpec
+from openhearth.engines.failures import context_exceeded
 from openhearth.engines.pool import Lease
 from openhearth.errors import ContextLengthExceeded, EngineFailed, InvalidRequest
 from openhearth.inference.contract import CHARACTERS_PER_TOKEN, Inference
 from openhearth.inference.embeddings.inputs import Input, check_ids, pieces, read_inputs, too_many_tokens
 from openhearth.inference.embeddings.vectors import written
+from openhearth.inference.lengths import surely_more
 from openhearth.models.resolve import ResolvedModel
 from openhearth.wire.embeddings import (
     MAX_TOKENS,
@@ -118,7 +120,24 @@ async def _check(lease: Lease, inputs: Sequence[Input], request: EmbeddingReques
         )
     if properties.vocabulary:
         check_ids(inputs, properties.vocabulary, lease.spec.id)
+    await _check_lengths(lease, inputs)
     await _check_total(lease, inputs)
+
+
+async def _check_lengths(lease: Lease, inputs: Sequence[Input]) -> None:
+    """A text that is far too long is refused by its beginning."""
+    context = lease.properties.context
+    for text in inputs if context else ():
+        if (
+            context
+            and isinstance(text, str)
+            and (found := await surely_more(text, context, lambda piece: _count(lease, piece))) is not None
+        ):
+            raise context_exceeded(found, context, param="input", at_least=True)
+
+
+async def _count(lease: Lease, text: str) -> int:
+    return len(msgspec.json.decode(await lease.client.post("/tokenize", msgspec.json.encode({"content": text})), type=EngineTokens).tokens)
 
 
 async def _check_total(lease: Lease, inputs: Sequence[Input]) -> None:
@@ -126,9 +145,7 @@ async def _check_total(lease: Lease, inputs: Sequence[Input]) -> None:
     texts = [one for one in inputs if isinstance(one, str)]
     if sum(len(text.encode()) for text in texts) <= MAX_TOKENS:
         return
-    body = msgspec.json.encode({"content": "\n".join(texts)[:MOST_COUNTED]})
-    counted = msgspec.json.decode(await lease.client.post("/tokenize", body), type=EngineTokens)
-    if len(counted.tokens) - len(texts) > MAX_TOKENS:
+    if await _count(lease, "\n".join(texts)[:MOST_COUNTED]) - len(texts) > MAX_TOKENS:
         raise too_many_tokens()
 
 

@@ -56,6 +56,9 @@ class Progress(Protocol):
     def begin(self, name: str, total: int | None) -> None:
         """`total` bytes are to come, as far as anybody knows."""
 
+    def asking(self, place: str, wanted: str) -> None:
+        """A place outside (`the hub`, `the package index`, a host) is asked for something now; it may take its time to answer."""
+
     def advance(self, name: str, done: int) -> None:
         """`done` bytes are here by now (absolute; less than before if the file had to be started over)."""
 

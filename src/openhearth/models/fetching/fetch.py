@@ -21,7 +21,7 @@ from openhearth.models.fetching.artifact import Artifact, FetchedFile, Progress
 from openhearth.models.fetching.partial import Partial, require_room, unwritable
 from openhearth.models.fetching.parts import Fetching, packed_path
 from openhearth.models.fetching.patience import Patience, in_thread
-from openhearth.models.fetching.sources import LocalFile, parse
+from openhearth.models.fetching.sources import LocalFile, parse, place
 
 LOCK_POLL_S = 0.1
 
@@ -45,17 +45,20 @@ async def fetch(
         async with _alone(final):
             if found := await _present(final, artifact):
                 return found
-            return await _fetch(artifact, final, bound(progress.advance, artifact.name), patience or Patience())
+            return await _fetch(artifact, final, progress, patience or Patience())
     finally:
         progress.end(artifact.name)
 
 
-async def _fetch(artifact: Artifact, final: Path, report: bound[None], patience: Patience) -> FetchedFile:
+async def _fetch(artifact: Artifact, final: Path, progress: Progress, patience: Patience) -> FetchedFile:
+    report = bound(progress.advance, artifact.name)
     partial = Partial(final.with_name(final.name + ".part"), _identity(artifact))
     if artifact.size is not None:
         require_room(final.parent, artifact.size - min(partial.length, artifact.size))
     async with Fetching(artifact, partial, report, patience) as fetching:
         for source in [parse(part) for part in artifact.parts][partial.finished :]:
+            if asked := place(source):
+                progress.asking(*asked)
             await fetching.part(source)
     found = await in_thread(lambda: measured(partial.path))
     if wrong := _difference(artifact, found):

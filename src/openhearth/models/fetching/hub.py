@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, TypeVar
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials
 from openhearth.models.fetching.download import Span
-from openhearth.models.fetching.patience import Interrupted
+from openhearth.models.fetching.patience import Interrupted, NobodyThere
+from openhearth.models.fetching.reasons import untrusted, why
 from openhearth.models.fetching.sources import HubFile, permitted, shown
 from openhearth.models.fetching.web import PASSING
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 10.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_UNMET = ("ConnectError", "ConnectTimeout")
 T = TypeVar("T")
 
 
@@ -114,6 +116,7 @@ async def _asked(ask: Callable[[HfApi], T], what: str) -> T:
         kind = Interrupted if status in PASSING else DownloadFailed
         raise kind(f"The hub answered {status} for {what}.") from None
     except (http_error, OSError) as error:
-        raise Interrupted(f"The hub {shown(api.endpoint)} can't be reached for {what} ({type(error).__name__}).") from None
+        kind = DownloadFailed if untrusted(error) else NobodyThere if type(error).__name__ in _UNMET else Interrupted
+        raise kind(f"The hub {shown(api.endpoint)} can't be reached for {what}: {why(error)}.") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # what the library makes of answers that no hub gives
         raise DownloadFailed(f"The hub's answer for {what} is not understood ({type(error).__name__}).") from None

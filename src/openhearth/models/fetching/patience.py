@@ -15,6 +15,10 @@ PROGRESS_BYTES = 1 << 20
 T = TypeVar("T")
 
 
+class Unreachable(DownloadFailed):
+    """Nobody answered there, and it was given up."""
+
+
 class Interrupted(DownloadFailed):
     """It may go well when tried again. `after_s`: the server asked to wait so long."""
 
@@ -23,12 +27,18 @@ class Interrupted(DownloadFailed):
         self.after_s = after_s
 
 
+class NobodyThere(Interrupted):
+    """The name is not found, or nothing answers there. A moment later it seldom is otherwise, so this is tried again less."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long is waited, and how often tried again."""
 
     attempts: int = 6
     """In a row, without any progress."""
+    attempts_unmet: int = 2
+    """In a row, where nobody has answered yet."""
     stall_s: float = 60.0
     """A server that sends nothing for so long has broken off."""
     first_wait_s: float = 0.5
@@ -42,15 +52,19 @@ class Attempts:
         self._patience = patience
         self._failures = 0
         self._furthest = 0
+        self._met = False
 
     async def after(self, error: Interrupted, reached: int = 0) -> None:
-        """Wait before the next attempt. `reached`: the bytes held; raises DownloadFailed when it is enough."""
+        """Wait before the next attempt. `reached`: the bytes held; raises DownloadFailed (Unreachable) when it is enough."""
         if reached >= self._furthest + PROGRESS_BYTES:
             self._failures, self._furthest = 0, reached
         self._failures += 1
-        if self._failures >= self._patience.attempts:
+        self._met = self._met or not isinstance(error, NobodyThere)
+        if self._failures >= (self._patience.attempts if self._met else min(self._patience.attempts, self._patience.attempts_unmet)):
             kept = " What has arrived is kept." if reached else ""
-            raise DownloadFailed(f"{error.message} Given up after {self._failures} attempts.{kept}") from None
+            tried = f" Given up after {self._failures} attempts." if self._failures > 1 else ""
+            kind = Unreachable if isinstance(error, NobodyThere) else DownloadFailed
+            raise kind(f"{error.message}{tried}{kept}") from None
         wait = min(self._patience.first_wait_s * 2**self._failures, self._patience.longest_wait_s) * random.uniform(0.5, 1)  # noqa: S311
         await asyncio.sleep(max(wait, min(error.after_s or 0, self._patience.longest_wait_s)))
 

@@ -106,6 +106,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def place(source: Source) -> tuple[str, str] | None:
+    """Who is asked for it and for what, for people; None: nobody outside."""
+    match source:
+        case HubFile(repository=name):
+            return "the hub", name
+        case PackageMember(project=project, version=version):
+            return "the package index", f"{project}=={version}"
+        case WebFile(url):
+            return urlsplit(url).hostname or "", shown(url).rpartition("/")[2]
+        case LocalFile():
+            return None
+
+
 def shown(url: str) -> str:
     """The URL for messages: without user, password and query, which may be secrets."""
     head = re.split(r"[?#]", url, maxsplit=1)[0]

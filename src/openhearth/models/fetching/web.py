@@ -13,7 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 from openhearth.errors import DownloadFailed
 from openhearth.models.fetching.credentials import Credentials, from_netrc, proxy_for
-from openhearth.models.fetching.patience import Interrupted
+from openhearth.models.fetching.patience import Interrupted, NobodyThere
+from openhearth.models.fetching.reasons import why
 from openhearth.models.fetching.sources import permitted, shown
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 MOST_REDIRECTS = 8
-CONNECT_S = 20.0
+CONNECT_S = 10.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -70,6 +71,8 @@ class Web:
                 yield reply
             finally:
                 reply.close()
+        except aiohttp.ConnectionTimeoutError:
+            raise NobodyThere(f"{shown(url)} can't be reached: nothing answers.") from None
         except TimeoutError:
             raise Interrupted(f"{shown(url)} sent nothing for {self._stall_s:g} seconds.") from None
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError):
@@ -78,10 +81,12 @@ class Web:
             raise DownloadFailed(f"{shown(url)} is not a URL.") from None
         except aiohttp.ClientResponseError:
             raise Interrupted(f"{shown(url)} doesn't speak HTTP, or sends more bytes than it has said.") from None
-        except aiohttp.ClientSSLError as error:
-            raise DownloadFailed(f"{shown(url)}: no trusted connection ({type(error).__name__}).") from None
+        except aiohttp.ClientSSLError:
+            raise DownloadFailed(f"{shown(url)}: no trusted connection.") from None
+        except aiohttp.ClientConnectorError as error:
+            raise NobodyThere(f"{shown(url)} can't be reached: {why(error)}.") from None
         except aiohttp.ClientError as error:
-            raise Interrupted(f"{shown(url)} can't be reached ({type(error).__name__}).") from None
+            raise Interrupted(f"{shown(url)} can't be reached: {why(error)}.") from None
         except ValueError:  # host names that no resolver takes
             raise DownloadFailed(f"{shown(url)} is not a URL.") from None
 
