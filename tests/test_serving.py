@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.serving import FAKE, KEY, RunningServer, started
+from tests.support.serving import FAKE, KEY, RunningServer, greeting, started
 
 
 def get(server: RunningServer, path: str, key: str | None = KEY) -> tuple[int, Any]:
@@ -81,14 +81,6 @@ def test_metrics_count_requests_by_route_without_content(server: RunningServer) 
     assert "very-private-name" not in text
 
 
-def greeting(server: RunningServer) -> str:
-    """What a start prints, whole: it answers before it has printed all."""
-    until = time.monotonic() + 30
-    while "Ctrl-C stops it." not in (shown := server.output.read_text()) and time.monotonic() < until:
-        time.sleep(0.02)
-    return shown
-
-
 def test_the_first_start_shows_a_key_once_and_it_works(tmp_path: Path) -> None:
     with started(tmp_path / "data", environ={"OPENHEARTH_API_KEY": ""}) as first:
         shown = greeting(first)
@@ -100,6 +92,19 @@ def test_the_first_start_shows_a_key_once_and_it_works(tmp_path: Path) -> None:
     with started(tmp_path / "data", environ={"OPENHEARTH_API_KEY": ""}) as second:
         assert key not in second.output.read_text()
         assert get(second, "/v1/models", key)[0] == 200
+
+
+def test_the_programs_that_it_prints_run_as_they_stand(tmp_path: Path) -> None:
+    with started(tmp_path / "data", environ={"OPENHEARTH_API_KEY": ""}) as first:
+        printed = greeting(first)
+        programs = printed[printed.index("# openai 1.0") : printed.index("Ctrl-C")]
+        today, legacy = programs.split("\n\n")[:2]
+        compile(programs, "both", "exec")
+        assert legacy.startswith("# openai 0.")
+        compile(legacy, "legacy", "exec")
+        done = subprocess.run([sys.executable, "-"], input=today, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:

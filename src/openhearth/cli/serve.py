@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.", "::1", "localhost")
 
 _PROGRAM = """\
-  {today}
-  from openai import OpenAI
-  client = OpenAI(base_url="{url}/v1", api_key="{key}")
-  reply = client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Name three rivers."}}])
-  print(reply.choices[0].message.content)
+{today}
+from openai import OpenAI
+client = OpenAI(base_url="{url}/v1", api_key="{key}")
+reply = client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Name three rivers."}}])
+print(reply.choices[0].message.content)
 
-  {legacy}
-  import openai
-  openai.api_base, openai.api_key = "{url}/v1", "{key}"
-  reply = openai.Completion.create(engine="davinci-codex", prompt="Three rivers:", max_tokens=50)
-  print(reply.choices[0].text)
+{legacy}
+import openai
+openai.api_base, openai.api_key = "{url}/v1", "{key}"
+reply = openai.Completion.create(engine="davinci-codex", prompt="Three rivers:", max_tokens=50)
+print(reply.choices[0].text)
 """
 
 
@@ -120,7 +120,7 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
             url=address,
             key=shown,
             today=styled("# openai 1.0 and later", "dim"),
-            legacy=styled("# openai 0.28 and earlier", "dim"),
+            legacy=styled("# openai 0.28", "dim"),
         )
     )
     show("Ctrl-C stops it.")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.foreign import environment, run
-from tests.support.serving import RunningServer
+from tests.support.serving import RunningServer, greeting, started
 
 pytestmark = pytest.mark.real
 PROGRAMS = Path(__file__).parent / "programs"
@@ -83,3 +83,11 @@ def test_errors_are_the_clients_own_classes(told: dict[str, Any]) -> None:
         "engine": ["InvalidRequestError", 404, "model_not_found", "model"],
         "crash": ["APIError", 500, None, None],
     }
+
+
+def test_the_program_that_serve_prints(python: Path, tmp_path: Path) -> None:
+    with started(tmp_path, environ={"OPENHEARTH_API_KEY": ""}) as first:
+        printed = greeting(first)
+        program = tmp_path / "program.py"
+        program.write_text(printed[printed.index("# openai 0.") : printed.index("Ctrl-C")], encoding="utf-8")
+        assert run(python, str(program), environ=first.environ).strip()
