@@ -204,3 +204,31 @@ def test_the_log_holds_no_key_and_no_prompt(server: RunningServer) -> None:
     assert secret not in log
     assert KEY not in log
     assert "ended by itself" in log
+
+
+def post(server: RunningServer, path: str, body: object) -> tuple[int, Any]:
+    request = urllib.request.Request(server.root + path, data=json.dumps(body).encode(), headers={"authorization": f"Bearer {KEY}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/responses", "/v1/files", "/v1/engines/davinci/search", "/v1/classifications", "/v1/v1/engines/ada/answers"]
+)
+def test_openais_other_endpoints_are_no_typing_errors(server: RunningServer, path: str) -> None:
+    status, body = post(server, path, {"file": "x"})
+    assert (status, body["error"]["code"]) == (404, "unsupported_endpoint")
+
+
+def test_a_doubled_version_counts_once(server: RunningServer) -> None:
+    """openai 0.11 and before add it themselves."""
+    asked = {"prompt": "[[say:one two]]", "max_tokens": 20}
+    assert post(server, "/v1/v1/engines/davinci-codex/completions", asked)[1]["choices"][0]["text"] == "one two"
+    assert get(server, "/v1/v1/models")[0] == 200
+    for path in ("/v1/v1/models", "/v1/v1/engines"):
+        assert get(server, path, key=None)[0] == 401
+    for path in ("/v1/v1/v1/models", "/v1/v1", "/v1/v1/healthz", "/v1" * 2000 + "/models"):
+        assert get(server, path)[0] == 404, path

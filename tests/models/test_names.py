@@ -61,7 +61,10 @@ class TestAliases:
     def test_every_chat_model_of_the_official_client(self, name: str, tmp_path: Path) -> None:
         assert aliases(tmp_path).target(name) == "chat:1"
 
-    @pytest.mark.parametrize("name", get_args(EmbeddingModel))
+    @pytest.mark.parametrize(
+        "name",
+        [*get_args(EmbeddingModel), "davinci-similarity", "ada-search-document", "curie-search-query", "babbage-code-search-code"],
+    )
     def test_every_embedding_model(self, name: str, tmp_path: Path) -> None:
         assert aliases(tmp_path).target(name) == "embed:1"
 

@@ -120,7 +120,7 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
             url=address,
             key=shown,
             today=styled("# openai 1.0 and later", "dim"),
-            legacy=styled("# openai 0.28", "dim"),
+            legacy=styled("# openai 0.28 and earlier", "dim"),
         )
     )
     show("Ctrl-C stops it.")
