@@ -29,6 +29,15 @@ def get(server: RunningServer, path: str, key: str | None = KEY) -> tuple[int, A
         return error.code, json.loads(error.read())
 
 
+def post(server: RunningServer, path: str, body: object) -> tuple[int, Any]:
+    request = urllib.request.Request(server.root + path, data=json.dumps(body).encode(), headers={"authorization": f"Bearer {KEY}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
 def serve(data_dir: Path, *flags: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """A start that is meant to fail."""
     return subprocess.run(
@@ -44,7 +53,7 @@ def test_every_route_but_health_wants_a_key(server: RunningServer) -> None:
     """Peers were caught with keys that guard only some routes or prefixes."""
     status, document = get(server, "/openapi.json")
     assert status == 200
-    public = {"/healthz", "/readyz"}
+    public = {"/", "/healthz", "/readyz"}
     for path, operations in document["paths"].items():
         concrete = path.replace("{", "").replace("}", "")
         for method in operations:
@@ -71,6 +80,17 @@ def test_a_refused_key_is_explained_in_openais_shape(server: RunningServer) -> N
 def test_health_needs_no_key(server: RunningServer) -> None:
     assert get(server, "/healthz", key=None)[1]["status"] == "ok"
     assert get(server, "/readyz", key=None)[1]["status"] == "ready"
+
+
+def test_the_root_says_what_this_is_and_nothing_else(server: RunningServer) -> None:
+    status, body = get(server, "/", key=None)
+    assert status == 200
+    assert body["name"] == "Open Hearth"
+    assert "key" in body["message"]
+    for path in ("/healthz", "/openapi.json", "/v1"):
+        assert path in body["message"]
+    assert "fake:chat" not in str(body)
+    assert post(server, "/", {})[0] == 405
 
 
 def test_metrics_count_requests_by_route_without_content(server: RunningServer) -> None:
@@ -204,15 +224,6 @@ def test_the_log_holds_no_key_and_no_prompt(server: RunningServer) -> None:
     assert secret not in log
     assert KEY not in log
     assert "ended by itself" in log
-
-
-def post(server: RunningServer, path: str, body: object) -> tuple[int, Any]:
-    request = urllib.request.Request(server.root + path, data=json.dumps(body).encode(), headers={"authorization": f"Bearer {KEY}"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, json.loads(response.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
 
 
 @pytest.mark.parametrize(
