@@ -118,8 +118,6 @@ class TestResolving:
         for name in ("gpu/org/Big-1", "far"):
             spec = (await models.resolve(name)).spec
             assert (spec.id, spec.kind, spec.options["model"]) == ("gpu/org/Big-1", "upstream", "org/Big-1")
-        assert (await models.resolve("any/what/ever")).task == "chat"
-        assert (await models.resolve("any/nomic-embed-text")).task == "embedding"
         assert {model.id for model in await models.list()} == {"tiny:1", "fake:chat", "gpu/org/Big-1"}
 
     @pytest.mark.parametrize(

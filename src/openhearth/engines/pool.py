@@ -15,7 +15,7 @@ from types import TracebackType
 from openhearth.engines.contract import EngineClient, EngineKind, EngineProperties, EngineSpec, Launcher, RunningEngine
 from openhearth.engines.engine import Engine, EngineStatus
 from openhearth.engines.memory import Memory
-from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, OpenHearthError
+from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, ModelNotFound, OpenHearthError
 from openhearth.settings import EngineSettings
 
 __all__ = ["EngineStatus", "Lease", "Pool"]
@@ -203,6 +203,13 @@ class Pool:
             engine.idle_since = time.monotonic()
             self._memory.notify()
 
+    def missing(self, engine: Engine) -> None:
+        """The server that should have the model hasn't it: nothing of it is shown or counted any more."""
+        if engine.idle:
+            if engine.watching:
+                engine.watching.cancel()
+            self._discard(engine.gone(None))
+
     async def _sweep(self) -> None:
         """Unload what was idle for longer than the keep-alive."""
         keep_alive_s = self._settings.keep_alive_s
@@ -253,6 +260,8 @@ class Acquisition:
         finally:
             engine.queue.give_back(self._granted, self._generation, time.monotonic() - self._started)
             self._pool.given_back(engine)
+            if isinstance(error, ModelNotFound):
+                self._pool.missing(engine)
 
 
 def _computed(client: EngineClient) -> int:

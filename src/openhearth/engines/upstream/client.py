@@ -17,7 +17,7 @@ from openhearth.engines.upstream import refusals
 from openhearth.engines.upstream.address import Address
 from openhearth.engines.upstream.circuit import Circuit
 from openhearth.engines.upstream.refusals import UpstreamTimeout
-from openhearth.errors import EngineFailed, EngineUnavailable, OpenHearthError
+from openhearth.errors import EngineFailed, EngineUnavailable, ModelNotFound, OpenHearthError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -58,7 +58,9 @@ class Setback(Exception):
 class UpstreamClient:
     """For one model, over connections of its own. Must be closed."""
 
-    def __init__(self, address: Address, circuit: Circuit, patience: Patience) -> None:
+    def __init__(self, address: Address, circuit: Circuit, patience: Patience, name: str | None = None) -> None:
+        """`name` is what the model is called here, for errors."""
+        self._name = name
         self._address = address
         self._circuit = circuit
         self._patience = patience
@@ -75,7 +77,7 @@ class UpstreamClient:
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
         async with await self._answer("POST", path, body, streams=True) as response:
-            events = EventReader(lambda payload: refusals.of_event(self._address, payload), largest=LARGEST_EVENT)
+            events = EventReader(lambda payload: self._in_our_words(refusals.of_event(self._address, payload)), largest=LARGEST_EVENT)
             with self._reading():
                 if response.content_type == "application/json":
                     raise await self._not_a_stream(response)
@@ -188,7 +190,7 @@ class UpstreamClient:
         with suppress(TimeoutError, aiohttp.ClientError, OSError):
             async with asyncio.timeout(REFUSAL_S):
                 body = await _read(response, LARGEST_REFUSAL)
-        error = refusals.of_status(self._address, response.status, body, response.headers)
+        error = self._in_our_words(refusals.of_status(self._address, response.status, body, response.headers))
         again = response.status in AGAIN and error.code != refusals.NO_CREDIT
         return Setback(error, refusals.retry_after_s(response.headers)) if again else error
 
@@ -196,8 +198,14 @@ class UpstreamClient:
         """Some put an error into a good reply; others don't know streams."""
         body = await _read(response, LARGEST_REFUSAL)
         if refusals.read(self._address, body).message:
-            return refusals.of_event(self._address, body)
+            return self._in_our_words(refusals.of_event(self._address, body))
         return EngineFailed(f"The upstream server {self._address.shown} does not stream.")
+
+    def _in_our_words(self, error: OpenHearthError) -> OpenHearthError:
+        """The server knows the model by another name than our client does."""
+        if isinstance(error, ModelNotFound) and self._name:
+            return ModelNotFound(f"'{self._name}' is not there: the upstream server says: {error.message}", param=error.param)
+        return error
 
     def _late(self, seconds: float | None = None) -> UpstreamTimeout:
         return UpstreamTimeout(
