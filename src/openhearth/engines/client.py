@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,13 +18,18 @@ from openhearth.errors import EngineFailed, EngineTimeout, OpenHearthError
 if TYPE_CHECKING:
     import aiohttp
 
+log = logging.getLogger(__name__)
+
 LARGEST_EVENT = 64 * 2**20
 _COMPUTED = ("/completion", "/infill", "/v1/")
 READ_SIZE = 2**18
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
-STOPPED = "The engine was stopped."
 ERROR_EVENTS = (b'{"error"', b'{"object":"error"', b'{"object": "error"')
+
+
+class ConnectionBroke(EngineFailed):
+    """Between two bytes. Why, the pool knows: the engine may have died, or been stopped."""
 
 
 class HttpClient:
@@ -93,13 +99,14 @@ class HttpClient:
                 raise EngineFailed("The engine can't be reached: no connection in time.") from None
             raise EngineTimeout(f"The engine sent nothing for {self._stall_timeout_s:g} seconds.") from None
         except aiohttp.ClientConnectorError as error:
-            raise EngineFailed(f"The engine can't be reached: {unreachable(error)}.") from None
+            raise ConnectionBroke(f"The engine can't be reached: {unreachable(error)}.") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineFailed(f"The connection to the engine broke ({type(error).__name__}).") from None
+            log.debug("the connection to an engine broke: %s", type(error).__name__)
+            raise ConnectionBroke("The connection to the engine broke.") from None
         except RuntimeError:
             # What aiohttp raises when its session was closed between two reads.
             if self._session and self._session.closed:
-                raise EngineFailed(STOPPED) from None
+                raise ConnectionBroke("The connection to the engine was closed.") from None
             raise
 
     def _open(self) -> aiohttp.ClientSession:
@@ -163,7 +170,7 @@ class EventReader:
         """The connection ended. Raises EngineFailed if the answer didn't."""
         self.feed(b"\n\n")
         if not self.done and LAST_NATIVE_EVENT not in self._last:
-            raise EngineFailed("The engine broke off its answer.")
+            raise ConnectionBroke("The engine broke off its answer.")
 
 
 def _data(event: bytes) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
+from openhearth.engines.client import ConnectionBroke
 from openhearth.engines.contract import EngineClient, EngineKind, EngineProperties, EngineSpec, Launcher, RunningEngine
 from openhearth.engines.engine import Engine, EngineStatus
 from openhearth.engines.memory import Memory
@@ -163,6 +164,13 @@ class Pool:
         if engine.watching is not None and engine.spec.kind != "upstream":
             await asyncio.wait({engine.watching}, timeout=DYING_S)
 
+    def reason(self, engine: Engine, generation: int) -> OpenHearthError | None:
+        """Why a connection to that life of the engine broke. A new error each time: several requests may raise it."""
+        if self._closed:
+            return EngineUnavailable(STOPPING)
+        ended = engine.ended(generation)
+        return EngineFailed(ended.message) if ended else None
+
     def hung(self, engine: Engine, client: EngineClient) -> None:
         """It does not answer: stop it, if it is still the same."""
         if engine.running is not None and engine.running.client is client:
@@ -253,6 +261,8 @@ class Acquisition:
                 self._pool.hung(engine, self._lease.client)
             elif isinstance(error, EngineFailed):
                 await self._pool.suspect(engine)
+                if isinstance(error, ConnectionBroke) and (reason := self._pool.reason(engine, self._generation)):
+                    raise reason from None
             elif _computed(self._lease.client) != self._computed:
                 engine.heard()
             elif engine.spec.kind != "upstream" and isinstance(error, _LEFT) and engine.waited_in_vain(time.monotonic() - self._started):

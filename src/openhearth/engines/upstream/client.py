@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openhearth.engines.client import READ_SIZE, STOPPED, EventReader, unreachable
+from openhearth.engines.client import READ_SIZE, ConnectionBroke, EventReader, unreachable
 from openhearth.engines.upstream import refusals
 from openhearth.engines.upstream.address import Address
 from openhearth.engines.upstream.circuit import Circuit
@@ -32,6 +32,7 @@ FIRST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 8.0
 LONGEST_WAIT_S = 10.0
 """A server that asks for more patience than this is not waited for; the client is told how long."""
+CLOSED = "The connections to the upstream server were closed."
 AGAIN = (408, 429, 502, 503, 504)
 DOWN = (502, 503, 504)
 
@@ -116,7 +117,7 @@ class UpstreamClient:
         except RuntimeError:
             # What aiohttp raises when its session was closed between two reads.
             if self._session and self._session.closed:
-                raise EngineFailed(STOPPED) from None
+                raise ConnectionBroke(CLOSED) from None
             raise
 
     async def _answer(self, method: str, path: str, body: bytes | None, *, streams: bool = False) -> aiohttp.ClientResponse:
@@ -222,7 +223,7 @@ class UpstreamClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is not None and self._session.closed:
-            raise EngineFailed(STOPPED)
+            raise ConnectionBroke(CLOSED)
         if self._session is None:
             import aiohttp
 
