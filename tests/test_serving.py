@@ -8,9 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +175,55 @@ def test_a_signal_stops_it_cleanly(tmp_path: Path, number: signal.Signals) -> No
         assert not any(engine.is_running() for engine in engines)
         assert list((running.data_dir / "run").glob("*.sock")) == []
         assert "Traceback" not in running.output.read_text()
+
+
+@contextmanager
+def streaming(server: RunningServer) -> Iterator[list[bytes]]:
+    """A client in the midst of an answer; what it has read, once it is over."""
+    body = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "[[tokens:2000]] [[delay_ms:20]]"}]}
+    request = urllib.request.Request(
+        server.base_url + "/chat/completions", data=json.dumps(body).encode(), headers={"authorization": f"Bearer {KEY}"}
+    )
+    read: list[bytes] = []
+    with urllib.request.urlopen(request, timeout=30) as response:
+        response.readline()
+        reading = threading.Thread(target=lambda: read.extend(response))
+        reading.start()
+        yield read
+        reading.join(30)
+
+
+def test_ctrl_c_says_what_it_waits_for_and_tells_the_client(tmp_path: Path) -> None:
+    with started(tmp_path / "data") as running:
+        with streaming(running) as read:
+            running.process.send_signal(signal.SIGINT)
+            assert running.process.wait(15) == 0
+        assert "1 answer is being written; waiting for it, at most 5 s. Ctrl-C again stops at once." in running.output.read_text()
+        event = json.loads(next(line for line in reversed(read) if line.startswith(b"data: ")).removeprefix(b"data: "))
+        assert (event["error"]["message"], event["error"]["code"]) == ("The server is stopping.", "engine_unavailable")
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 1.0])
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, pause_s: float) -> None:
+    with started(tmp_path / "data") as running:
+        engines = running.children()
+        with streaming(running):
+            running.process.send_signal(signal.SIGINT)
+            time.sleep(pause_s + 0.1)
+            at = time.monotonic()
+            running.process.send_signal(signal.SIGINT)
+            assert running.process.wait(15) == 0
+            assert time.monotonic() - at < 2.5
+        assert not any(engine.is_running() for engine in engines)
+        assert "Traceback" not in running.output.read_text()
+
+
+def test_ctrl_c_with_nothing_to_wait_for_says_no_more_than_that_it_stopped(tmp_path: Path) -> None:
+    with started(tmp_path / "data") as running:
+        greeting(running)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(15) == 0
+        assert "being written" not in running.output.read_text()
 
 
 def test_kill_9_leaves_no_engine_and_the_next_start_works(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ async def _serve(settings: Settings) -> None:
                 _greet(settings, address, key)
                 await _warm_up(house)
 
-            await serving.serve(house, ready=ready)
+            await serving.serve(house, ready=ready, waiting=_waiting)
     note("Stopped.")
 
 
@@ -124,6 +124,13 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
         )
     )
     show("Ctrl-C stops it.")
+
+
+def _waiting(answers: int) -> None:
+    from openhearth import serving
+
+    told = "1 answer is being written; waiting for it" if answers == 1 else f"{answers} answers are being written; waiting for them"
+    note(f"{told}, at most {serving.GRACE_S:.0f} s. Ctrl-C again stops at once.")
 
 
 def _log_to_stderr(level: str) -> None:
