@@ -208,8 +208,15 @@ def _of_entry(entry: CatalogueEntry) -> dict[str, Any]:
         "capabilities": list(entry.capabilities),
         "size_bytes": entry.download_bytes,
         "needs": entry.needs,
-        "source": entry.path or entry.hub or (entry.files[0].places[0] if entry.files else None),
+        "source": entry.path or entry.hub or (_place(entry.files[0].places[0]) if entry.files else None),
+        "mirrors": [_place(place) for place in entry.files[0].places[1:]] if entry.files else [],
+        "sha256": entry.files[0].sha256 if entry.files else None,
     }
+
+
+def _place(place: str | list[str]) -> str:
+    """Where a file comes from, also one in parts."""
+    return place if isinstance(place, str) else " + ".join(place)
 
 
 def _line(manifest: Manifest) -> list[str]:
@@ -238,6 +245,8 @@ def _facts(facts: dict[str, Any]) -> str:
             value = sized(value)
         elif name == "parameters" and isinstance(value, int):
             value = _count(value)
+        elif name == "sha256" and "mirrors" in facts:
+            value = f"{value} (what is pulled must have it, wherever it comes from)"
         elif name == "pulled_at":
             value = day(value)
         elif isinstance(value, bool):
