@@ -1,4 +1,4 @@
-"""Engines write nothing into the user's home, look up no name, and open no socket but their own: libraries' telemetry is off."""
+"""Engines and server write nothing into the home, look up no name, open no socket but their own: libraries' telemetry is off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,8 @@ from openhearth.engines.contract import EngineKind, EngineSpec, Launcher
 from openhearth.engines.embedding import EmbeddingLauncher
 from openhearth.engines.llama import Defaults, LlamaLauncher
 from openhearth.engines.running import RunningChild
-from tests.support.pulled import minilm, smollm2
+from tests.support.pulled import link_models, minilm, smollm2
+from tests.support.serving import started as started_server
 
 REQUESTS: dict[EngineKind, tuple[str, dict[str, object]]] = {
     "embedding": ("/v1/embeddings", {"input": "a river"}),
@@ -28,7 +30,7 @@ def models() -> dict[EngineKind, Path]:
     return {"embedding": minilm(), "llama": smollm2()}
 
 
-async def started(kind: EngineKind, model: Path, folder: Path) -> RunningChild:
+async def started_engine(kind: EngineKind, model: Path, folder: Path) -> RunningChild:
     if kind == "embedding":
         launcher: Launcher = EmbeddingLauncher(folder, threads=1)
         spec = EngineSpec("minilm", kind, model)
@@ -62,7 +64,7 @@ async def test_an_engine_leaves_no_file_and_opens_no_other_socket(
         python.write_text(f'#!/bin/sh\nexec {strace} -f -qq -e trace=socket,connect,bind -o {trace} {sys.executable} "$@"\n')
         python.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(python))
-    running = await started(kind, models[kind], tmp_path)
+    running = await started_engine(kind, models[kind], tmp_path)
     path, body = REQUESTS[kind]
     try:
         assert json.loads(await running.client.post(path, json.dumps(body).encode()))
@@ -75,3 +77,24 @@ async def test_an_engine_leaves_no_file_and_opens_no_other_socket(
         traced = trace.read_text()
         assert str(tmp_path) in traced, "its own socket should have been seen"
         assert re.findall(r"^.*(?:AF_INET|nscd).*$", traced, re.MULTILINE) == []
+
+
+@pytest.mark.real
+def test_the_whole_server_leaves_nothing_and_connects_to_nobody(tmp_path: Path) -> None:
+    data, home = tmp_path / "data", tmp_path / "home"
+    home.mkdir()
+    link_models(data)
+    with started_server(data, config="", flags=("--offline",), environ={"HOME": str(home), "XDG_CACHE_HOME": ""}) as server:
+        for path, body in (
+            ("/chat/completions", {"model": "gpt-4o-mini", **REQUESTS["llama"][1]}),
+            ("/embeddings", {"model": "text-embedding-3-small", **REQUESTS["embedding"][1]}),
+        ):
+            headers = {"authorization": f"Bearer {server.key}"}
+            urllib.request.urlopen(
+                urllib.request.Request(server.base_url + path, data=json.dumps(body).encode(), headers=headers), timeout=60
+            ).close()
+        family = [psutil.Process(server.process.pid), *server.children()]
+        assert len(family) == 3
+        remote = {c.raddr.ip for process in family for c in process.net_connections("inet") if c.raddr}
+        assert remote <= {"127.0.0.1"}
+    assert [str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()] == []
