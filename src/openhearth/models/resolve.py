@@ -79,8 +79,8 @@ class Models:
         return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
 
     def lacking(self, name: str) -> ModelNotFound | None:
-        """Why a model can't be asked by its own name (aliases stand for such names only); None: it can."""
-        if self._find(name):
+        """Why a model can't be asked by its own name (aliases stand for such names only); None: it can. Upstream servers aren't asked."""
+        if self._leads_somewhere(name):
             return None
         if name not in self._catalogue.entries and (target := self._aliases.target(name)):
             return ModelNotFound(
@@ -94,7 +94,7 @@ class Models:
 
     def aliases_to_nowhere(self) -> Iterator[ModelNotFound]:
         """What is wrong with each alias of the owner's that means a model that is not here."""
-        return (self._unknown(alias, target) for alias, target in self._aliases.own().items() if not self._find(target))
+        return (self._unknown(alias, target) for alias, target in self._aliases.own().items() if not self._leads_somewhere(target))
 
     def check_removable(self, name: str) -> None:
         """Raises InvalidRequest for a model that the settings name or another server has."""
@@ -120,6 +120,9 @@ class Models:
         if upstream := await self._upstreams.find(name):
             return self._of_upstream(*upstream)
         return None
+
+    def _leads_somewhere(self, name: str) -> bool:
+        return name in self._configured or name in self._library.all() or self._upstreams.claim(name)
 
     def _unknown(self, name: str, target: str | None) -> ModelNotFound:
         shown = name[:_LONGEST_SHOWN]

@@ -71,6 +71,14 @@ class Upstreams:
             raise _unlisted(server, listing.error)
         return None
 
+    def claim(self, name: str) -> bool:
+        """Whether the name is one of theirs, as far as that is known without asking."""
+        server, slash, model = name.partition("/")
+        if not slash or not model or server not in self._upstreams:
+            return False
+        offered = self._upstreams[server][0].models
+        return not offered or model in offered
+
     async def all(self) -> list[Found]:
         """All of them; a server that doesn't answer adds nothing now."""
         open_ended = [name for name, (upstream, _) in self._upstreams.items() if not upstream.models]
