@@ -55,9 +55,9 @@ class House:
     registry: CollectorRegistry
 
     @property
-    def busy(self) -> bool:
-        """Whether an engine is answering."""
-        return any(status.in_use for status in self.pool.status())
+    def answers(self) -> int:
+        """How many are being written: the slots in use."""
+        return sum(status.in_use for status in self.pool.status())
 
     @property
     def preloaded(self) -> tuple[str, ...]:
