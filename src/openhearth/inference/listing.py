@@ -5,6 +5,8 @@ Lists real models by their own names. An alias is not listed, but asking for one
 
 from __future__ import annotations
 
+from openhearth.accounts.models_gate import may_use, require_model
+from openhearth.accounts.principal import Principal
 from openhearth.errors import InvalidRequest
 from openhearth.inference.contract import Inference
 from openhearth.models.resolve import ResolvedModel
@@ -15,14 +17,21 @@ TAG = "Models"
 READ, WRITE = "api.model.read", "api.model.write"
 
 
-async def list_models(house: Inference) -> ModelList:
-    """All that can be asked here."""
-    return ModelList([_model(model) for model in await house.models.list()])
+async def list_models(house: Inference, principal: Principal) -> ModelList:
+    """All that the project may ask here."""
+    return ModelList([_model(model) for model in await _allowed(house, principal)])
 
 
-async def delete_model(house: Inference, name: str) -> ModelDeleted:
-    """Stop the model's engine and delete its files. Raises InvalidRequest for an alias: what it means must be named."""
+async def one_model(house: Inference, principal: Principal, name: str) -> ResolvedModel:
+    """By name or alias. Raises ModelNotFound, PermissionDenied."""
     model = await house.models.resolve(name)
+    require_model(principal, model.id, house.models.meaning)
+    return model
+
+
+async def delete_model(house: Inference, principal: Principal, name: str) -> ModelDeleted:
+    """Stop the model's engine and delete its files. Raises InvalidRequest for an alias: what it means must be named."""
+    model = await one_model(house, principal, name)
     if model.id != name:
         raise InvalidRequest(f"'{name}' is another name of '{model.id}'. Delete that if you mean it.", param="model")
     house.models.check_removable(model.id)
@@ -30,9 +39,13 @@ async def delete_model(house: Inference, name: str) -> ModelDeleted:
     return ModelDeleted(await house.models.remove(model.id))
 
 
-async def list_engines(house: Inference) -> EngineObjectList:
+async def list_engines(house: Inference, principal: Principal) -> EngineObjectList:
     """The same models in the older words."""
-    return EngineObjectList([_engine(house, model) for model in await house.models.list()])
+    return EngineObjectList([_engine(house, model) for model in await _allowed(house, principal)])
+
+
+async def _allowed(house: Inference, principal: Principal) -> list[ResolvedModel]:
+    return [model for model in await house.models.list() if may_use(principal, model.id, house.models.meaning)]
 
 
 def _model(model: ResolvedModel) -> ModelObject:
@@ -48,20 +61,20 @@ def _engine(house: Inference, model: ResolvedModel) -> EngineObject:
 def endpoints(house: Inference) -> list[Endpoint]:
     """This module's rows of the route table. Ids may contain slashes, so keep them behind all other paths."""
 
-    async def models(_call: Call) -> Reply:
-        return json_reply(await list_models(house))
+    async def models(call: Call) -> Reply:
+        return json_reply(await list_models(house, call.principal))
 
     async def model(call: Call) -> Reply:
-        return json_reply(_model(await house.models.resolve(call.path("model"))))
+        return json_reply(_model(await one_model(house, call.principal, call.path("model"))))
 
     async def delete(call: Call) -> Reply:
-        return json_reply(await delete_model(house, call.path("model")))
+        return json_reply(await delete_model(house, call.principal, call.path("model")))
 
-    async def engines(_call: Call) -> Reply:
-        return json_reply(await list_engines(house))
+    async def engines(call: Call) -> Reply:
+        return json_reply(await list_engines(house, call.principal))
 
     async def engine(call: Call) -> Reply:
-        return json_reply(_engine(house, await house.models.resolve(call.path("engine"))))
+        return json_reply(_engine(house, await one_model(house, call.principal, call.path("engine"))))
 
     return [
         Endpoint("GET", "/v1/models", models, "List the models.", response=ModelList, tag=TAG, permission=READ),

@@ -1,0 +1,59 @@
+"""A new key, with the audit log's row; and one that ends. The key itself is in neither."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from openhearth.accounts.access import changed
+from openhearth.accounts.audit.record import record
+from openhearth.accounts.keys import add_key
+from openhearth.accounts.permissions import ALL, check_names
+from openhearth.accounts.principal import Principal
+from openhearth.accounts.tables import ApiKeyRow
+
+
+async def make_key(
+    session: AsyncSession,
+    actor: Principal | None,
+    name: str,
+    *,
+    project_id: str | None,
+    user_id: str | None = None,
+    service_account_id: str | None = None,
+    scopes: Sequence[str] | None,
+    grantable: frozenset[str],
+    lifetime_s: int | None,
+) -> tuple[str, ApiKeyRow]:
+    """The key and its row. No scopes, or an empty list: no restrictions. Raises InvalidRequest for scopes that aren't `grantable`."""
+    kept = check_names(scopes, "scopes", grantable) if scopes else None
+    secret, row = await add_key(
+        session,
+        name,
+        project_id=project_id,
+        user_id=user_id,
+        service_account_id=service_account_id,
+        scopes=kept,
+        expires_at=None if lifetime_s is None else int(time.time()) + lifetime_s,
+    )
+    owner = {"user_id": user_id} if user_id else {"service_account_id": service_account_id}
+    data = {"name": name, "scopes": kept or [ALL], "expires_at": row.expires_at, **owner}
+    record(session, actor, "api_key.created", row.id, data=data, project_id=project_id)
+    return secret, row
+
+
+async def end_key(session: AsyncSession, actor: Principal | None, *which: ColumnElement[bool]) -> ApiKeyRow | None:
+    """Revoke the one key in force that it is; None if there is none (any more). Of two who end it at once, one gets it."""
+    ended = update(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None), *which).values(revoked_at=int(time.time()))
+    key_id = await session.scalar(ended.returning(ApiKeyRow.id))
+    if key_id is None:
+        return None
+    row = (await session.scalars(select(ApiKeyRow).where(ApiKeyRow.id == key_id).execution_options(populate_existing=True))).one()
+    before: dict[str, Any] = {"name": row.name, "scopes": row.scopes or [ALL], "expires_at": row.expires_at}
+    record(session, actor, "api_key.deleted", row.id, before=before, project_id=row.project_id)
+    await changed(session)
+    return row
