@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import AccessTable
-from openhearth.accounts.api_keys.making import end_key, make_key
+from openhearth.accounts.api_keys.making import GRANTABLE_TO_ADMIN_KEYS, end_key, make_key
 from openhearth.accounts.api_keys.shown import latest_use
 from openhearth.accounts.organization.founding import owner_of
-from openhearth.accounts.permissions import OF_MANAGEMENT, OF_ORGANIZATION, expand
+from openhearth.accounts.permissions import expand
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.tables import ApiKeyRow, UserRow
 from openhearth.errors import NotFound, PermissionDenied
@@ -21,7 +21,6 @@ from openhearth.store.paging import page_after
 from openhearth.wire.organization.admin_api_keys import AdminKey, AdminKeyCreate, AdminKeyOwner, AdminKeysQuery
 
 Row = ApiKeyRow
-GRANTABLE = OF_MANAGEMENT | OF_ORGANIZATION
 IN_FORCE: tuple[ColumnElement[bool], ...] = (Row.project_id.is_(None), Row.revoked_at.is_(None))
 
 
@@ -44,7 +43,7 @@ class AdminKeys:
                 project_id=None,
                 user_id=user.id if user else await owner_of(session),
                 scopes=scopes,
-                grantable=GRANTABLE,
+                grantable=GRANTABLE_TO_ADMIN_KEYS,
                 lifetime_s=wanted.expires_in_seconds,
             )
             return await self._shown(session, row, secret)
@@ -86,7 +85,7 @@ async def _within_own(session: AsyncSession, actor: Principal | None, wanted: Se
     row = await session.get(Row, actor.key_id) if actor else None
     if row is None or row.scopes is None:
         return wanted
-    if wanted is not None and not expand(wanted) & GRANTABLE <= expand(row.scopes):
+    if wanted is not None and not expand(wanted) & GRANTABLE_TO_ADMIN_KEYS <= expand(row.scopes):
         raise PermissionDenied("The key that you're using is restricted, and can't make one with more permissions.", param="scopes")
     return wanted or row.scopes
 

@@ -47,6 +47,15 @@ class ProjectUsers:
             await active_project(session, project_id)
             return _shown(*await _member(session, project_id, user_id))
 
+    async def id_of(self, project_id: str, id_or_email: str) -> str:
+        """Of one who is in the project. Raises NotFound."""
+        async with self._database.session() as session:
+            wanted = select(UserRow.id).join(Row, UserRow.id == Row.user_id).where(Row.project_id == project_id)
+            found = await session.scalar(wanted.where((UserRow.id == id_or_email) | (UserRow.email == id_or_email.lower())))
+        if found is None:
+            raise _not_there(id_or_email)
+        return found
+
     async def add(self, actor: Principal | None, project_id: str, wanted: ProjectUserCreate) -> ProjectUser:
         """Raises NotFound, PermissionDenied, InvalidRequest for somebody who isn't in the organization, Conflict."""
         require_role(actor, wanted.role, project_id)

@@ -30,6 +30,7 @@ from openhearth.wire.organization.service_accounts import (
 )
 
 Row = ServiceAccountRow
+PREFIX = "svc_acct_"
 KEY_NAME = "Secret Key"
 
 
@@ -44,16 +45,20 @@ class ServiceAccounts:
         alone = bool(wanted.create_service_account_only)
         if alone and wanted.expires_in_seconds is not None:
             raise InvalidRequest("Without a key there is nothing to expire.", param="expires_in_seconds")
-        role = "none" if alone else "member"
-        row = Row(id=new_id("svc_acct_", 24), project_id=project_id, name=wanted.name, role=role, created_at=int(time.time()))
         async with self._database.session() as session:
-            await active_project(session, project_id)
-            session.add(row)
-            await session.flush()
-            record(session, actor, "service_account.created", row.id, data={"role": role, "name": row.name}, project_id=project_id)
-            await changed(session)
+            row = await _new_account(session, actor, project_id, wanted.name, "none" if alone else "member")
             key = None if alone else await _key(session, actor, row, ServiceAccountKeyCreate(None, None, wanted.expires_in_seconds))
         return ServiceAccountCreated(row.id, row.name, row.role, row.created_at, key)
+
+    async def ensure(self, project_id: str, id_or_name: str) -> None:
+        """An account of that id or name is there afterwards, for the owner at the machine. Raises NotFound, InvalidRequest."""
+        async with self._database.session() as session:
+            await active_project(session, project_id)
+            same = select(Row.id).where(Row.project_id == project_id, (Row.id == id_or_name) | (Row.name == id_or_name))
+            if await session.scalar(same.limit(1)) is None:
+                if id_or_name.startswith(PREFIX):
+                    raise _not_there(id_or_name)
+                await _new_account(session, None, project_id, id_or_name, "member")
 
     async def create_key(
         self, actor: Principal | None, project_id: str, account_id: str, wanted: ServiceAccountKeyCreate
@@ -108,6 +113,16 @@ class ServiceAccounts:
             before = {"role": row.role, "name": row.name}
             record(session, actor, "service_account.deleted", account_id, before=before, project_id=project_id)
             await changed(session)
+
+
+async def _new_account(session: AsyncSession, actor: Principal | None, project_id: str, name: str, role: str) -> ServiceAccountRow:
+    await active_project(session, project_id)
+    row = Row(id=new_id(PREFIX, 24), project_id=project_id, name=name, role=role, created_at=int(time.time()))
+    session.add(row)
+    await session.flush()
+    record(session, actor, "service_account.created", row.id, data={"role": role, "name": name}, project_id=project_id)
+    await changed(session)
+    return row
 
 
 async def _account(session: AsyncSession, project_id: str, account_id: str, param: str = "service_account_id") -> ServiceAccountRow:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from openhearth.wire.organization.fields import Lifetime, Name, Scopes
 from openhearth.wire.organization.lists import CursorQuery
-from openhearth.wire.organization.names import Lifetime, Name, Scopes
 
 
 class AdminKeysQuery(CursorQuery, frozen=True, forbid_unknown_fields=True):

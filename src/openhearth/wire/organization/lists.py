@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from openhearth.wire.organization.names import Identifier
+from openhearth.wire.organization.fields import Identifier
 
 
 class CursorQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from openhearth.wire.organization.fields import Lifetime, Name, Scopes
 from openhearth.wire.organization.lists import CursorQuery
-from openhearth.wire.organization.names import Lifetime, Name, Scopes
 
 OwnerAccess = Literal["active", "inactive"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from openhearth.wire.organization.names import Identifier
+from openhearth.wire.organization.fields import Identifier
 
 ProjectRole = Literal["owner", "member"]
 

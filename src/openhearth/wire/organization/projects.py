@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from openhearth.wire.organization.fields import Identifier, Name
 from openhearth.wire.organization.lists import CursorQuery
-from openhearth.wire.organization.names import Identifier, Name
 
 Residency = Literal[
     "GLOBAL", "US_STORAGE_PROCESSING", "EU_STORAGE_PROCESSING", "JP_STORAGE", "JP_STORAGE_PROCESSING", "KR_STORAGE", "CA_STORAGE",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from openhearth.wire.organization.names import Lifetime, Name, Scopes
+from openhearth.wire.organization.fields import Lifetime, Name, Scopes
 from openhearth.wire.organization.project_users import ProjectRole
 
 
