@@ -5,7 +5,7 @@ Lists real models by their own names. An alias is not listed, but asking for one
 
 from __future__ import annotations
 
-from openhearth.accounts.models_gate import may_use, require_model
+from openhearth.accounts.models_gate import allowed_models, refusal
 from openhearth.accounts.principal import Principal
 from openhearth.errors import InvalidRequest
 from openhearth.inference.contract import Inference
@@ -25,7 +25,8 @@ async def list_models(house: Inference, principal: Principal) -> ModelList:
 async def one_model(house: Inference, principal: Principal, name: str) -> ResolvedModel:
     """By name or alias. Raises ModelNotFound, PermissionDenied."""
     model = await house.models.resolve(name)
-    require_model(principal, model.id, house.models.meaning)
+    if not allowed_models(principal, house.models.meaning)(model.id):
+        raise refusal(principal, model.id)
     return model
 
 
@@ -45,7 +46,8 @@ async def list_engines(house: Inference, principal: Principal) -> EngineObjectLi
 
 
 async def _allowed(house: Inference, principal: Principal) -> list[ResolvedModel]:
-    return [model for model in await house.models.list() if may_use(principal, model.id, house.models.meaning)]
+    allowed = allowed_models(principal, house.models.meaning)
+    return [model for model in await house.models.list() if allowed(model.id)]
 
 
 def _model(model: ResolvedModel) -> ModelObject:

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from openhearth.accounts.access import AccessTable
-from openhearth.accounts.models_gate import may_use
+from openhearth.accounts.models_gate import MEANINGS_LAST_S, ModelPermissions, allowed_models
 from openhearth.accounts.policy import keeps_nothing
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.project_users.service import ProjectUsers
 from openhearth.accounts.projects.service import Projects
 from openhearth.accounts.projects.settled import ProjectSettings
 from openhearth.accounts.retention.service import Retention
+from openhearth.accounts.work import Work
 from openhearth.errors import InvalidRequest, NotFound, PermissionDenied, UnsupportedParameter
 from openhearth.store.database import Database
 from openhearth.wire.organization.project_settings import HostedToolsUpdate, ModelPermissionsUpdate, ServiceTiersUpdate
@@ -54,12 +55,27 @@ async def test_models_are_allowed_as_listed_and_aliases_as_what_they_mean(
     settings: ProjectSettings, database: Database, mode: str, listed: list[str], allowed: str | None, denied: str | None
 ) -> None:
     await settings.set_models(None, DEFAULT, msgspec.convert({"mode": mode, "model_ids": listed}, ModelPermissionsUpdate))
-    sender = await as_guarded(database)
-    assert allowed is None or may_use(sender, allowed, lambda name: ALIASES.get(name, name))
-    assert denied is None or not may_use(sender, denied, lambda name: ALIASES.get(name, name))
+    may_use = allowed_models(await as_guarded(database), lambda name: ALIASES.get(name, name))
+    assert allowed is None or may_use(allowed)
+    assert denied is None or not may_use(denied)
     await settings.forget_models(None, DEFAULT)
     assert (await as_guarded(database)).policy.models is None
     assert (await settings.models(DEFAULT)).model_ids == []
+
+
+async def test_the_gate_takes_up_new_permissions_at_once_and_new_aliases_soon(settings: ProjectSettings, database: Database) -> None:
+    aliases = {"gpt-4o": "real:1b"}
+    gate = ModelPermissions(lambda name: aliases.get(name, name))
+    work = Work("completions", "real:1b", 1)
+    await settings.set_models(None, DEFAULT, ModelPermissionsUpdate("allow_list", ["gpt-4o"]))
+    await gate.admit(await as_guarded(database), work)
+    await settings.set_models(None, DEFAULT, ModelPermissionsUpdate("deny_list", ["gpt-4o"]))
+    sender = await as_guarded(database)
+    with pytest.raises(PermissionDenied):
+        await gate.admit(sender, work)
+    aliases["gpt-4o"] = "other:1b"
+    await asyncio.sleep(MEANINGS_LAST_S + 0.05)
+    await gate.admit(sender, work)
 
 
 async def test_two_who_settle_different_tools_at_once_both_count(settings: ProjectSettings) -> None:
