@@ -18,7 +18,8 @@ from openhearth.accounts.retention import routes as retention_routes
 from openhearth.accounts.service_accounts import routes as account_routes
 from openhearth.web.endpoint import Endpoint
 from tests.accounts.api.conftest import ADMIN_KEY
-from tests.support.serving import RunningServer
+from tests.support.databases import Postgres
+from tests.support.serving import RunningServer, started
 
 NOTHING: Any = None
 ROUTES: list[Endpoint] = [
@@ -38,6 +39,14 @@ HOSTILE = [
     "{id}",
     "%u0027",
 ]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[RunningServer]:
+    """On PostgreSQL, which takes fewer texts and numbers than SQLite."""
+    environ = {"OPENHEARTH_ADMIN_KEY": ADMIN_KEY, "OPENHEARTH_DATABASE_URL": postgres.prepared()}
+    with started(tmp_path_factory.mktemp("attacked"), environ=environ) as running:
+        yield running
 
 
 @pytest.fixture
