@@ -6,9 +6,11 @@ What a key may do is worked out in `access`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import DEFAULT_PROJECT, MINIMUM_LENGTH, digest
@@ -74,7 +76,8 @@ class Keys:
         async with self._database.session() as session:
             known = await session.scalar(select(ApiKeyRow.id).where(ApiKeyRow.hash == digest(key)))
         if known is None:
-            await self.create("from the environment", project_id=project_id, key=key)
+            with suppress(IntegrityError):  # another process was quicker
+                await self.create("from the environment", project_id=project_id, key=key)
 
     async def lines(self, *, revoked: bool = False, project_id: str | None = None) -> list[KeyLine]:
         """The keys that aren't revoked, oldest first, and whose they are; with `revoked` also the others."""
