@@ -56,6 +56,8 @@ class AccessTable:
         self._reading: asyncio.Task[None] | None = None
         self.membership = Membership()
         """Who has which role where, as of the last look."""
+        self.last_used: dict[str, int] = {}
+        """Key -> Unix seconds; `accounts.last_use` writes it down and takes it out."""
 
     def admit(self, key: str, key_id: str) -> None:
         """Accept a key that is in no database and may do everything, as long as this process lives."""
@@ -65,9 +67,11 @@ class AccessTable:
     async def check(self, key: str) -> Access:
         """Whose key this is. Raises AuthenticationFailed."""
         await self.refresh()
-        access = self._known.get(digest(key))
-        if access is None or (access.expires_at is not None and access.expires_at <= time.time()):
+        access, now = self._known.get(digest(key)), time.time()
+        if access is None or (access.expires_at is not None and access.expires_at <= now):
             raise AuthenticationFailed(f"Incorrect API key provided: {_shown(key)}. `openhearth keys create` makes one on the server.")
+        if access.kind != "local":
+            self.last_used[access.key_id] = int(now)
         return access
 
     async def refresh(self) -> None:
@@ -118,7 +122,6 @@ def _admin(organization_id: str, row: ApiKeyRow, membership: Membership) -> Acce
 def _of_project(organization_id: str, row: ApiKeyRow, membership: Membership) -> Access:
     project_id = row.project_id or ""
     allowed = membership.of_key(row) & OF_PROJECTS & _scopes(row)
-    models = {project_id: membership.models[project_id]} if project_id in membership.models else {}
     return Access(
         "project",
         row.id,
@@ -129,7 +132,6 @@ def _of_project(organization_id: str, row: ApiKeyRow, membership: Membership) ->
         {project_id: allowed},
         row.expires_at,
         _actor(row, membership),
-        models,
     )
 
 

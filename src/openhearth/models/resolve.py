@@ -75,6 +75,12 @@ class Models:
             return found
         raise self._unknown(name, target)
 
+    def meaning(self, name: str) -> str:
+        """The real name behind an alias; any other name as it is, whether such a model is here or not."""
+        if self._find(name) or name in self._catalogue.entries:
+            return name
+        return self._aliases.target(name) or name
+
     async def list(self) -> list[ResolvedModel]:
         """All that can be asked, upstream servers' too, as far as they answer."""
         own = [*self._configured.values(), *(self._of_manifest(manifest) for manifest in self._library.all().values())]

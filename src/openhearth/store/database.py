@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InvalidRequestError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -47,10 +47,15 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed at the end, rolled back on any exception. Raises StorageUnavailable."""
+        """A transaction: committed at the end, rolled back on any exception.
+
+        Raises StorageUnavailable, and IntegrityError where a constraint forbids it: to try again would not help there.
+        """
         try:
             async with self._sessions.begin() as session:
                 yield session
+        except IntegrityError:
+            raise
         except DBAPIError as error:
             raise StorageUnavailable(f"The database can't do this now ({type(error.orig).__name__}). Try again.") from error
 

@@ -17,6 +17,10 @@ FIRST_OWNER = "owner@localhost"
 """The first owner's address, until the owner says another (`openhearth users`, or the link that `serve` prints)."""
 
 
+RETENTION = "modified_abuse_monitoring"
+"""Nothing is kept to watch for abuse; what clients ask to store is."""
+
+
 async def found(database: Database, owner_email: str | None = None) -> None:
     """Make sure that they are there. Any number of processes may do this at once."""
     async with database.session() as session:
@@ -31,7 +35,7 @@ async def found(database: Database, owner_email: str | None = None) -> None:
 
 async def _found(session: AsyncSession, email: str) -> None:
     now = int(time.time())
-    session.add(OrganizationRow(id="org-" + new_id("", 24), name="Personal", created_at=now, data_retention="none", access_version=1))
+    session.add(OrganizationRow(id="org-" + new_id("", 24), name="Personal", created_at=now, data_retention=RETENTION, access_version=1))
     owner = UserRow(
         id="user-" + new_id("", 24),
         email=email,
