@@ -77,7 +77,7 @@ class Models:
 
     def meaning(self, name: str) -> str:
         """The real name behind an alias; any other name as it is, whether such a model is here or not."""
-        if self._find(name) or name in self._catalogue.entries:
+        if self._leads_somewhere(name) or name in self._catalogue.entries:
             return name
         return self._aliases.target(name) or name
 
