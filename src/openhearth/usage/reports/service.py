@@ -1,0 +1,109 @@
+"""Usage and costs, read from the roll-ups: filtered and grouped by the database. Knows no HTTP.
+
+Shows what is written: a request is there a second after its end at the latest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from openhearth.store.database import Database
+from openhearth.usage.recorder import Clock
+from openhearth.usage.reports.costs import COSTS_MOST, COUNTED, cost_results, models_of
+from openhearth.usage.reports.operations import COLUMN_OF, FILTERS, UNLABELED, Report
+from openhearth.usage.reports.periods import Period, Piece, period
+from openhearth.usage.tables import UsageRow
+from openhearth.wire.organization.usage import Bucket, UsagePage
+from openhearth.wire.organization.usage_queries import CostsQuery, TimeQuery
+
+Group = tuple[Any, ...]
+Found = dict[int, dict[Group, list[int]]]
+"""Bucket's number -> group -> sums."""
+
+
+class Reports:
+    """Of the whole organization."""
+
+    def __init__(self, database: Database, clock: Clock = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def usage(self, report: Report, query: TimeQuery) -> UsagePage:
+        """One page of an operation's usage. Raises InvalidRequest."""
+        asked: Sequence[str] = list(dict.fromkeys(query.group_by))  # type: ignore[attr-defined]
+        span = period(query, self._clock())
+        fields = [name for name in asked if name in COLUMN_OF]
+        groups = [COLUMN_OF[name] for name in fields]
+        where = [UsageRow.operation == report.operation, *_filters(query)]
+        found = await self._found(span, where, groups, report.columns)
+        labels = {"api_source": UNLABELED} if "api_source" in asked else {}
+
+        def result(group: Group, sums: list[int]) -> Any:
+            numbers = report.made(dict(zip(report.columns, sums, strict=True)))
+            return report.result(**labels, **dict(zip(fields, group, strict=True)), **numbers)
+
+        return _page(span, found, lambda groups: [result(group, sums) for group, sums in groups])
+
+    async def costs(self, query: CostsQuery) -> UsagePage:
+        """One page of costs, of all operations. Raises InvalidRequest."""
+        asked = list(dict.fromkeys(query.group_by))
+        span = period(query, self._clock(), most=COSTS_MOST)
+        by_line = "line_item" in asked or bool(query.line_items)
+        fields = [name for name in asked if name in COLUMN_OF]
+        groups = [COLUMN_OF[name] for name in fields] + (["model"] if by_line else [])
+        where = _filters(query)
+        if query.line_items:
+            where.append(UsageRow.model.in_(models_of(query.line_items)))
+        found = await self._found(span, where, groups, COUNTED)
+        return _page(span, found, lambda groups: cost_results(groups, fields, query))
+
+    async def _found(self, span: Period, where: Sequence[ColumnElement[bool]], groups: Sequence[str], columns: Sequence[str]) -> Found:
+        found: Found = {}
+        first = span.buckets[0][0] // span.width
+        async with self._database.session() as session:
+            for piece in span.pieces:
+                for bucket, *rest in await _sums(session, piece, span.width, where, groups, columns):
+                    place = found.setdefault(bucket - first, {})
+                    group, sums = tuple(rest[: len(groups)]), rest[len(groups) :]
+                    known = place.get(group)
+                    place[group] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+        return found
+
+
+async def _sums(
+    session: AsyncSession, piece: Piece, width: int, where: Sequence[ColumnElement[bool]], groups: Sequence[str], columns: Sequence[str]
+) -> list[list[int]]:
+    """Rows of: bucket's number, groups, sums."""
+    # By the rows' own time where that is the bucket's: then the index gives the order.
+    bucket = UsageRow.start if piece.width == width else UsageRow.start - UsageRow.start % literal_column(str(width))
+    by = [bucket, *(getattr(UsageRow, name) for name in groups)]
+    sums = [func.sum(getattr(UsageRow, name)) for name in columns]
+    wanted = select(*by, *sums).where(UsageRow.width == piece.width, UsageRow.start >= piece.start, UsageRow.start < piece.end, *where)
+    rows = (await session.execute(wanted.group_by(*by))).all()
+    edge = 1 + len(groups)
+    # PostgreSQL's sum of bigint is a numeric.
+    return [[row[0] // width, *row[1:edge], *map(int, row[edge:])] for row in rows]
+
+
+def _filters(query: TimeQuery) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    for name, column in FILTERS.items():
+        if values := getattr(query, name, None):
+            where.append(getattr(UsageRow, column).in_(values))
+    if (batch := getattr(query, "batch", None)) is not None:
+        where.append(UsageRow.batch.is_(batch))
+    return where
+
+
+def _page(span: Period, found: Found, shown: Callable[[list[tuple[Group, list[int]]]], list[Any]]) -> UsagePage:
+    """Groups in the order of their names, so that the same question gets the same answer."""
+    buckets = [
+        Bucket(start, end, shown(sorted(found.get(number, {}).items(), key=lambda one: one[0])))
+        for number, (start, end) in enumerate(span.buckets)
+    ]
+    return UsagePage(buckets, span.next_page is not None, span.next_page)

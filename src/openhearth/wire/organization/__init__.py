@@ -1,0 +1,1 @@
+"""The administration API: organization, projects, people, usage."""
