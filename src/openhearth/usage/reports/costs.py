@@ -22,7 +22,7 @@ def models_of(line_items: Iterable[str]) -> list[str]:
     return [line.rpartition(", ")[0] for line in line_items]
 
 
-def cost_results(groups: Sequence[tuple[tuple[Any, ...], list[int]]], fields: Sequence[str], query: CostsQuery) -> list[CostsResult]:
+def cost_results(groups: Sequence[tuple[tuple[Any, ...], tuple[int, ...]]], fields: Sequence[str], query: CostsQuery) -> list[CostsResult]:
     """The results of one bucket. With lines, the model is each group's last value."""
     if "line_item" not in query.group_by and not query.line_items:
         return [_result(fields, group, sum(sums[:3]), query) for group, sums in groups]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from openhearth.accounts.work import Operation
 from openhearth.wire.organization import usage as wire
 from openhearth.wire.organization import usage_queries as queries
 from openhearth.wire.organization.usage_queries import TimeQuery
-
-Counts = Mapping[str, int]
-"""Sums by column of `UsageRow`."""
-Groups = Mapping[str, Any]
-"""Values of the fields that were grouped by."""
 
 COLUMN_OF: Final = {
     "project_id": "project_id",
@@ -50,58 +45,57 @@ class Report:
     operation: Operation
     query: type[TimeQuery]
     result: type
-    made: Callable[[Counts], dict[str, int]]
-    """The result's numbers."""
+    made: Callable[..., dict[str, int]]
+    """The result's numbers, from the sums of `columns`."""
     columns: tuple[str, ...] = field(default=("requests", "input_tokens"))
-    """What `made` needs."""
 
 
-def _tokens(counts: Counts) -> dict[str, int]:
-    uncached = counts["input_tokens"] - counts["cached_tokens"]
+def _tokens(requests: int, read: int, cached: int, written: int, heard: int, spoken: int) -> dict[str, int]:
     return {
-        "num_model_requests": counts["requests"],
-        "input_tokens": counts["input_tokens"],
-        "output_tokens": counts["output_tokens"],
-        "input_cached_tokens": counts["cached_tokens"],
-        "input_uncached_tokens": uncached,
-        "input_text_tokens": max(0, uncached - counts["input_audio_tokens"]),
-        "output_text_tokens": max(0, counts["output_tokens"] - counts["output_audio_tokens"]),
-        "input_cached_text_tokens": counts["cached_tokens"],
-        "input_audio_tokens": counts["input_audio_tokens"],
-        "output_audio_tokens": counts["output_audio_tokens"],
+        "num_model_requests": requests,
+        "input_tokens": read,
+        "output_tokens": written,
+        "input_cached_tokens": cached,
+        "input_uncached_tokens": read - cached,
+        "input_text_tokens": max(0, read - cached - heard),
+        "output_text_tokens": max(0, written - spoken),
+        "input_cached_text_tokens": cached,
+        "input_audio_tokens": heard,
+        "output_audio_tokens": spoken,
     }
+
+
+def _input(requests: int, read: int) -> dict[str, int]:
+    return {"num_model_requests": requests, "input_tokens": read}
+
+
+def _counted(name: str) -> Callable[[int, int], dict[str, int]]:
+    return lambda requests, units: {"num_model_requests": requests, name: units}
+
+
+def _only(name: str) -> Callable[[int], dict[str, int]]:
+    return lambda units: {name: units}
 
 
 _TOKENS = ("requests", "input_tokens", "cached_tokens", "output_tokens", "input_audio_tokens", "output_audio_tokens")
 _UNITS = ("requests", "units")
-
-
-def _input(counts: Counts) -> dict[str, int]:
-    return {"num_model_requests": counts["requests"], "input_tokens": counts["input_tokens"]}
-
-
-def _units(name: str) -> Callable[[Counts], dict[str, int]]:
-    return lambda counts: {"num_model_requests": counts["requests"], name: counts["units"]}
-
 
 REPORTS: Final = (
     Report("completions", queries.ByTier, wire.CompletionsResult, _tokens, _TOKENS),
     Report("decisions", queries.ByTier, wire.DecisionsResult, _tokens, _TOKENS),
     Report("embeddings", queries.ByModel, wire.EmbeddingsResult, _input),
     Report("moderations", queries.ByModel, wire.ModerationsResult, _input),
-    Report("images", queries.ByImage, wire.ImagesResult, _units("images"), _UNITS),
-    Report("audio_speeches", queries.ByModel, wire.SpeechesResult, _units("characters"), _UNITS),
-    Report("audio_transcriptions", queries.ByModel, wire.TranscriptionsResult, _units("seconds"), _UNITS),
-    Report("vector_stores", queries.ByProject, wire.VectorStoresResult, lambda counts: {"usage_bytes": counts["units"]}, ("units",)),
+    Report("images", queries.ByImage, wire.ImagesResult, _counted("images"), _UNITS),
+    Report("audio_speeches", queries.ByModel, wire.SpeechesResult, _counted("characters"), _UNITS),
+    Report("audio_transcriptions", queries.ByModel, wire.TranscriptionsResult, _counted("seconds"), _UNITS),
+    Report("vector_stores", queries.ByProject, wire.VectorStoresResult, _only("usage_bytes"), ("units",)),
     Report(
         "code_interpreter_sessions",
         queries.ByProject,
         wire.CodeInterpreterResult,
-        lambda counts: {"num_sessions": counts["units"]},
+        _only("num_sessions"),
         ("units",),
     ),
-    Report(
-        "file_search_calls", queries.ByVectorStore, wire.FileSearchesResult, lambda counts: {"num_requests": counts["units"]}, ("units",)
-    ),
-    Report("web_search_calls", queries.ByContextLevel, wire.WebSearchesResult, _units("num_requests"), _UNITS),
+    Report("file_search_calls", queries.ByVectorStore, wire.FileSearchesResult, _only("num_requests"), ("units",)),
+    Report("web_search_calls", queries.ByContextLevel, wire.WebSearchesResult, _counted("num_requests"), _UNITS),
 )
