@@ -49,7 +49,9 @@ class Reports:
         labels = {"api_source": UNLABELED} if "api_source" in asked else {}
 
         def result(group: Group, sums: Sums) -> Any:
-            return report.result(**labels, **dict(zip(fields, group, strict=True)), **report.made(*sums))
+            values: dict[str, Any] = report.made(*sums)
+            values.update(zip(fields, group, strict=True))
+            return report.result(**values, **labels)
 
         return await asyncio.to_thread(_page, span, found, lambda groups: [result(group, sums) for group, sums in groups])
 
