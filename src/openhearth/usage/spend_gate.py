@@ -44,6 +44,7 @@ class SpendGate:
         self._clock = clock
         self._limits: dict[str, int] | None = None
         self._changes = 0
+        self._failing = False
         self._read_at = self._waited_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
@@ -83,14 +84,15 @@ class SpendGate:
 
     async def _refresh(self) -> None:
         """In the background, unless the numbers are too old to go by."""
-        while self._limits is None:
-            await asyncio.shield(self._under_way())
         now = time.monotonic()
-        if now - self._read_at > REFRESH_S:
+        if self._limits is not None and now - self._read_at > REFRESH_S:
             reading = self._under_way()
             if now - max(self._read_at, self._waited_at) > 2 * REFRESH_S:
                 self._waited_at = now
                 await asyncio.wait({reading}, timeout=PATIENCE_S)
+        # Last, so that nothing can change before the numbers are used.
+        while self._limits is None:
+            await asyncio.shield(self._under_way())
 
     def _under_way(self) -> asyncio.Task[None]:
         """One reads for all."""
@@ -104,13 +106,15 @@ class SpendGate:
             async with self._ledger.moving:
                 started = time.monotonic()
                 await self._read_both()
-                self._read_at = started
+                self._read_at, self._failing = started, False
         except Exception as error:
             if not known:
                 raise (
                     error if isinstance(error, StorageUnavailable) else StorageUnavailable("The spend limits can't be read now.")
                 ) from error
-            log.warning("Spend limits can't be read now (%s); the last known ones count.", type(error).__name__)
+            if not self._failing:
+                log.warning("Spend limits can't be read now (%s); the last known ones count.", type(error).__name__)
+            self._failing = True
 
     async def _read_both(self) -> None:
         changes = self._changes
