@@ -52,6 +52,13 @@ from openhearth.inference.stored_completions.service import StoredCompletions
 from openhearth.models.resolve import Models
 from openhearth.settings import Settings
 from openhearth.store.database import Database
+from openhearth.usage.books import Books, open_books
+from openhearth.usage.reports import routes as reports
+from openhearth.usage.reports.service import Reports
+from openhearth.usage.spend_alerts import routes as spend_alerts
+from openhearth.usage.spend_alerts.service import SpendAlerts
+from openhearth.usage.spend_limits import routes as spend_limits
+from openhearth.usage.spend_limits.service import SpendLimits
 from openhearth.web.endpoint import Endpoint
 from openhearth.web.middleware import RequestContext
 from openhearth.web.openapi import document
@@ -68,6 +75,7 @@ class House:
     access: AccessTable
     models: Models
     pool: Pool
+    books: Books
     registry: CollectorRegistry
 
     @property
@@ -82,7 +90,8 @@ class House:
 
     @property
     def inference(self) -> Inference:
-        return Inference(self.models, self.pool, Meter(self.registry), Gates([ModelPermissions(self.models.meaning)]))
+        gates = Gates([ModelPermissions(self.models.meaning), self.books.spend_gate, self.books.recorder])
+        return Inference(self.models, self.pool, Meter(self.registry), gates)
 
 
 @asynccontextmanager
@@ -99,8 +108,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
         access = AccessTable(database)
-        async with last_use.written_down(access, database):
-            yield House(settings, database, keys, access, Models(settings), pool, CollectorRegistry())
+        async with open_books(database) as books, last_use.written_down(access, database):
+            try:
+                yield House(settings, database, keys, access, Models(settings), pool, books, CollectorRegistry())
+            finally:
+                await pool.close()  # ends what runs, so that its usage is still written
     finally:
         await pool.close()
         await database.close()
@@ -143,6 +155,9 @@ def endpoints(house: House) -> list[Endpoint]:
     table += decisions.endpoints(inference)
     table += stored_completions.endpoints(stored)
     table += managing_projects(house.database, house.access)
+    table += reports.endpoints(Reports(house.database))
+    table += spend_limits.endpoints(SpendLimits(house.database, house.books.spend_gate.changed))
+    table += spend_alerts.endpoints(SpendAlerts(house.database))
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

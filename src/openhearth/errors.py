@@ -15,6 +15,7 @@
     ├── PayloadTooLarge           413
     ├── RateLimited               429 rate_limit_exceeded
     │   └── QueueFull             429 queue_full
+    ├── QuotaExceeded             429 insufficient_quota
     ├── ServerError               500 server_error
     │   ├── EngineFailed          500 engine_failed      the engine's process died or broke off
     │   ├── EngineUnavailable     503 engine_unavailable it can't be started or reached now
@@ -158,6 +159,15 @@ class QueueFull(RateLimited):
     """The model's queue is full."""
 
     code = "queue_full"
+
+
+class QuotaExceeded(OpenHearthError):
+    """The month's spending has reached a limit. To try again doesn't help, and the official clients are told so."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    headers: Mapping[str, str] = {"x-should-retry": "false"}
 
 
 class ServerError(OpenHearthError):

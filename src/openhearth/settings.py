@@ -1,7 +1,7 @@
 """Settings: flags, then the environment, then openhearth.toml, then defaults. The only reader of the environment.
 
 The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`,
-`[aliases]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
+`[aliases]`, `[prices]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
 """
 
 from __future__ import annotations
@@ -68,6 +68,18 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Requests sent to it at the same time."""
 
 
+Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+
+
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Dollars for a million tokens. On your own hardware nothing costs anything unless you say so."""
+
+    input: Dollars = 0.0
+    cached_input: Dollars | None = None
+    """Input that the prompt cache held. None: as other input."""
+    output: Dollars = 0.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the whole program is told from outside."""
 
@@ -105,6 +117,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aliases: dict[Name, Name] = {}
     """Name that clients use -> local model. Overrides the shipped table."""
     upstreams: tuple[Upstream, ...] = ()
+    prices: dict[str, Prices] = {}
+    """Model -> what it costs; goes over the catalogue's price, and is the only one that upstream servers' models have."""
     models: tuple[dict[str, Any], ...] = ()
     """The owner's own catalogue entries (see `openhearth.models.catalogue`)."""
 

@@ -11,18 +11,34 @@ from typing import Literal, Protocol
 
 from openhearth.accounts.principal import Principal
 
-Operation = Literal["completions", "embeddings", "decisions"]
+Operation = Literal[
+    "completions",
+    "embeddings",
+    "decisions",
+    "moderations",
+    "images",
+    "audio_speeches",
+    "audio_transcriptions",
+    "vector_stores",
+    "code_interpreter_sessions",
+    "file_search_calls",
+    "web_search_calls",
+]
 """As `/v1/organization/usage/...` tells them apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request; cached ones are among the prompt's, reasoning ones among the completion's."""
+    """Of one request, mostly tokens; cached and heard ones are among the prompt's, reasoning and spoken ones among the completion's."""
 
     prompt_tokens: int
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    units: int = 0
+    """What an operation counts beside tokens: images, characters, seconds, bytes, calls."""
 
     @property
     def total_tokens(self) -> int:
@@ -34,6 +50,9 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.input_audio_tokens + other.input_audio_tokens,
+            self.output_audio_tokens + other.output_audio_tokens,
+            self.units + other.units,
         )
 
 
@@ -60,6 +79,10 @@ class Work:
     price: Price = Price()
     batch: bool = False
     service_tier: str = "default"
+    detail: str = ""
+    """The operation's own distinction, as usage is grouped by it: an image's size, a vector store."""
+    source: str = ""
+    """For images: image.generation, image.edit or image.variation."""
 
 
 Settle = Callable[[Usage | None], None]

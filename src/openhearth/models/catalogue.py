@@ -16,6 +16,7 @@ import msgspec
 
 from openhearth.engines.contract import Capability, EngineKind
 from openhearth.errors import SetupError
+from openhearth.settings import Prices
 from openhearth.settings_mistakes import Origins
 
 Task = Literal["chat", "completion", "embedding"]
@@ -30,14 +31,6 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Bytes."""
     places: list[str | list[str]] = msgspec.field(name="from")
     """Tried in order. A list is a file in parts, joined in order."""
-
-
-class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Dollars for a million tokens. On your own hardware nothing costs anything unless you say so."""
-
-    input: float = 0.0
-    cached_input: float = 0.0
-    output: float = 0.0
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

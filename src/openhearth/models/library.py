@@ -18,7 +18,8 @@ import msgspec
 
 from openhearth.engines.contract import Capability, EngineKind
 from openhearth.errors import ModelNotFound, StorageUnavailable
-from openhearth.models.catalogue import Prices, Task
+from openhearth.models.catalogue import Task
+from openhearth.settings import Prices
 
 
 class StoredFile(msgspec.Struct, frozen=True):

@@ -18,12 +18,12 @@ from openhearth.engines.machine import memory_budget
 from openhearth.errors import InvalidRequest, ModelNotFound
 from openhearth.models import sizing
 from openhearth.models.aliases import Aliases
-from openhearth.models.catalogue import CatalogueEntry, Prices, Task, load
+from openhearth.models.catalogue import CatalogueEntry, Task, load
 from openhearth.models.gguf import read_header
 from openhearth.models.library import Library, Manifest
 from openhearth.models.names import nearest
 from openhearth.models.upstreams import Upstreams
-from openhearth.settings import Settings
+from openhearth.settings import Prices, Settings
 
 _BY_TASK: dict[Task, frozenset[Capability]] = {
     "chat": frozenset({"chat", "completion", "tokenize"}),
@@ -31,6 +31,7 @@ _BY_TASK: dict[Task, frozenset[Capability]] = {
     "embedding": frozenset({"embedding"}),
 }
 _LONGEST_SHOWN = 200
+_FREE = Prices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,15 @@ class Models:
             options["capabilities"] = sorted(capabilities)
         spec = EngineSpec(entry.name, entry.engine, path, options, memory)
         return ResolvedModel(
-            spec.id, spec, entry.task, context, capabilities, self._created, entry.publisher, entry.licence, _price(entry.prices)
+            spec.id,
+            spec,
+            entry.task,
+            context,
+            capabilities,
+            self._created,
+            entry.publisher,
+            entry.licence,
+            self._price(entry.name, entry.prices),
         )
 
     def _of_manifest(self, manifest: Manifest) -> ResolvedModel:
@@ -196,12 +205,13 @@ class Models:
             manifest.pulled_at,
             manifest.publisher,
             manifest.licence,
-            _price(manifest.prices),
+            self._price(manifest.id, manifest.prices),
         )
 
     def _of_upstream(self, model_id: str, spec: EngineSpec, task: Task, owner: str) -> ResolvedModel:
-        return ResolvedModel(model_id, spec, task, None, _BY_TASK[task], self._created, owner, None, Price())
+        return ResolvedModel(model_id, spec, task, None, _BY_TASK[task], self._created, owner, None, self._price(model_id))
 
-
-def _price(prices: Prices) -> Price:
-    return Price(prices.input, prices.cached_input, prices.output)
+    def _price(self, model_id: str, known: Prices = _FREE) -> Price:
+        """What the settings say goes before what the catalogue says."""
+        price = self._settings.prices.get(model_id, known)
+        return Price(price.input, price.input if price.cached_input is None else price.cached_input, price.output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from openhearth.store.columns import POSITION
 from openhearth.store.database import Table
 
 
@@ -12,7 +13,8 @@ class UsageRow(Table):
     """The sum of requests that are alike, in one minute, hour or day (UTC)."""
 
     __tablename__ = "usage"
-    __table_args__ = (Index("usage_by_time", "operation", "width", "start"),)
+    # The key begins with the time, and in SQLite the table lies in its order: a range of time is read from one piece.
+    __table_args__ = ({"sqlite_with_rowid": False, "postgresql_with": {"fillfactor": 80}},)
 
     width: Mapped[int] = mapped_column(Integer, primary_key=True)
     """60, 3600 or 86400 seconds."""
@@ -28,7 +30,9 @@ class UsageRow(Table):
     batch: Mapped[bool] = mapped_column(Boolean, primary_key=True)
     service_tier: Mapped[str] = mapped_column(String(32), primary_key=True)
     detail: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """The operation's own distinction, e.g. an image's size; mostly empty."""
+    """The operation's own distinction: an image's size, a web search's context level, a vector store; mostly empty."""
+    source: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """For images: image.generation, image.edit or image.variation; otherwise empty."""
     requests: Mapped[int] = mapped_column(BigInteger)
     input_tokens: Mapped[int] = mapped_column(BigInteger)
     cached_tokens: Mapped[int] = mapped_column(BigInteger)
@@ -41,6 +45,28 @@ class UsageRow(Table):
     """Billionths of a dollar, at the prices of the time."""
     cached_cost: Mapped[int] = mapped_column(BigInteger)
     output_cost: Mapped[int] = mapped_column(BigInteger)
+
+
+class SpendingRow(Table):
+    """What a project cost in a calendar month (UTC). Written with the usage, so that limits and alerts need not add it up."""
+
+    __tablename__ = "spending"
+
+    month: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Its start, Unix seconds."""
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    cost: Mapped[int] = mapped_column(BigInteger)
+    """Billionths of a dollar."""
+
+
+class UsageWriterRow(Table):
+    """How far a process has written its usage: after a commit whose outcome is unknown, it sees here whether it is to be repeated."""
+
+    __tablename__ = "usage_writers"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    written_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class SpendLimitRow(Table):
@@ -61,7 +87,8 @@ class SpendAlertRow(Table):
     __tablename__ = "spend_alerts"
     __table_args__ = (Index("spend_alerts_by_scope", "scope_id"),)
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int] = mapped_column(POSITION, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(64), unique=True)
     scope_id: Mapped[str] = mapped_column(String(64))
     threshold_amount: Mapped[int] = mapped_column(BigInteger)
     """Cents."""

@@ -1,0 +1,1 @@
+"""Alerts: who is told when this much was spent in a month."""
