@@ -12,10 +12,20 @@ from starlette.types import ASGIApp
 
 from openhearth import health
 from openhearth.accounts.access import AccessTable
+from openhearth.accounts.audit import routes as audit
+from openhearth.accounts.audit.reading import AuditLog
+from openhearth.accounts.groups import routes as groups
+from openhearth.accounts.groups.members import GroupMembers
+from openhearth.accounts.groups.projects import ProjectGroups
+from openhearth.accounts.groups.service import Groups
 from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.accounts.models_gate import ModelPermissions
 from openhearth.accounts.organization.founding import found
+from openhearth.accounts.roles import assignment_routes
+from openhearth.accounts.roles import routes as roles
+from openhearth.accounts.roles.assignments import Assignments
+from openhearth.accounts.roles.service import Roles
 from openhearth.accounts.work import Gates
 from openhearth.engines.contract import EngineKind, Launcher
 from openhearth.engines.embedding import EmbeddingLauncher
@@ -124,6 +134,11 @@ def endpoints(house: House) -> list[Endpoint]:
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
     table += stored_completions.endpoints(stored)
+    database = house.database
+    table += roles.endpoints(Roles(database))
+    table += assignment_routes.endpoints(Assignments(database))
+    table += groups.endpoints(Groups(database), GroupMembers(database), ProjectGroups(database))
+    table += audit.endpoints(AuditLog(database))
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from openhearth.accounts.permissions import ORGANIZATION_ROLES, PROJECT_ROLES, expand
+from openhearth.accounts.permissions import OF_MANAGEMENT, OF_PROJECTS, ORGANIZATION_ROLES, PROJECT_ROLES, expand
 from openhearth.accounts.roles.predefined import PREDEFINED
 from openhearth.accounts.tables import (
     ApiKeyRow,
@@ -68,7 +68,8 @@ async def read_membership(session: AsyncSession) -> Membership:
     organization = {user_id: set(ORGANIZATION_ROLES.get(user.role, NONE)) for user_id, user in users.items()}
     for user_id, project_id, permissions in await _assigned(session):
         if project_id:
-            given[user_id][project_id] |= permissions
+            # What is given in a project never reaches beyond it, whatever the role holds.
+            given[user_id][project_id] |= permissions & (OF_PROJECTS | OF_MANAGEMENT)
         elif user_id in organization:
             organization[user_id] |= permissions
     return Membership(
