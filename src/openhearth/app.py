@@ -18,6 +18,12 @@ from openhearth.accounts.api_keys import routes as project_api_keys
 from openhearth.accounts.api_keys.admin import AdminKeys
 from openhearth.accounts.api_keys.own import OwnKeys
 from openhearth.accounts.api_keys.service import ProjectKeys
+from openhearth.accounts.audit import routes as audit
+from openhearth.accounts.audit.reading import AuditLog
+from openhearth.accounts.groups import routes as groups
+from openhearth.accounts.groups.members import GroupMembers
+from openhearth.accounts.groups.projects import ProjectGroups
+from openhearth.accounts.groups.service import Groups
 from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.accounts.models_gate import ModelPermissions
@@ -30,6 +36,10 @@ from openhearth.accounts.projects.service import Projects
 from openhearth.accounts.projects.settled import ProjectSettings
 from openhearth.accounts.retention import routes as data_retention
 from openhearth.accounts.retention.service import Retention
+from openhearth.accounts.roles import assignment_routes
+from openhearth.accounts.roles import routes as roles
+from openhearth.accounts.roles.assignments import Assignments
+from openhearth.accounts.roles.service import Roles
 from openhearth.accounts.service_accounts import routes as service_accounts
 from openhearth.accounts.service_accounts.service import ServiceAccounts
 from openhearth.accounts.work import Gates
@@ -158,6 +168,11 @@ def endpoints(house: House) -> list[Endpoint]:
     table += reports.endpoints(Reports(house.database))
     table += spend_limits.endpoints(SpendLimits(house.database, house.books.spend_gate.changed))
     table += spend_alerts.endpoints(SpendAlerts(house.database))
+    database = house.database
+    table += roles.endpoints(Roles(database))
+    table += assignment_routes.endpoints(Assignments(database))
+    table += groups.endpoints(Groups(database), GroupMembers(database), ProjectGroups(database))
+    table += audit.endpoints(AuditLog(database))
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

@@ -115,8 +115,9 @@ def _accesses(organization_id: str, rows: Iterable[ApiKeyRow], membership: Membe
 def _admin(organization_id: str, row: ApiKeyRow, membership: Membership) -> Access:
     """Admin keys manage; they don't infer, and see nothing that belongs to a project."""
     user_id = row.user_id or ""
-    allowed = membership.in_organization(user_id) & (OF_MANAGEMENT | OF_ORGANIZATION) & _scopes(row)
-    return Access("admin", row.id, user_id, organization_id, None, allowed, {}, row.expires_at, _actor(row, membership))
+    gives = membership.in_organization(user_id) & _scopes(row)
+    allowed = gives & (OF_MANAGEMENT | OF_ORGANIZATION)
+    return Access("admin", row.id, user_id, organization_id, None, allowed, {}, row.expires_at, _actor(row, membership), gives=gives)
 
 
 def _of_project(organization_id: str, row: ApiKeyRow, membership: Membership) -> Access:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from openhearth.accounts.permissions import OF_PROJECTS
 from openhearth.accounts.policy import NO_POLICY, ProjectPolicy
 from openhearth.errors import PermissionDenied
 
@@ -32,6 +33,9 @@ class Access:
     expires_at: int | None = None
     actor: Mapping[str, Any] = field(default_factory=dict)
     """As the audit log shows it, without where from."""
+    gives: frozenset[str] | None = None
+    """What it may give to others in the organization, where that is more than it may do itself: an owner's admin key hands out the use of
+    projects without having it. None: `everywhere`."""
 
     def may(self, permission: str, project_id: str) -> bool:
         return permission in self.everywhere or permission in self.projects.get(project_id, frozenset())
@@ -59,8 +63,16 @@ class Principal:
         return self.access.owner_id
 
     def may(self, permission: str, project_id: str | None = None) -> bool:
-        """In that project, or in the request's own."""
-        return self.access.may(permission, self.project_id if project_id is None else project_id)
+        """In that project. Where none is said: the use of projects is asked in the request's own, management in the organization, because
+        a request's header must not make a project's manager the manager of everything."""
+        if project_id is None:
+            project_id = self.project_id if permission in OF_PROJECTS else ""
+        return self.access.may(permission, project_id)
+
+    def may_give(self, project_id: str) -> frozenset[str]:
+        """The permissions that it may give to others in that project; empty: in the organization. Nobody gives what they don't have."""
+        in_organization = self.access.everywhere if self.access.gives is None else self.access.gives
+        return in_organization | self.access.projects.get(project_id, frozenset())
 
     def require(self, permission: str, project_id: str | None = None) -> None:
         """Raises PermissionDenied, naming what is missing."""

@@ -96,7 +96,8 @@ class Endpoint:
     """Whether it can answer with server-sent events."""
     tag: str = ""
     permission: str | None = None
-    """What the sender must be allowed (`accounts.permissions`): in the path's `{project_id}`, or else in the request's project."""
+    """What the sender must be allowed (`accounts.permissions`): in the path's `{project_id}`; without one, the use of projects in the
+    request's own, management in the organization."""
     somewhere: bool = False
     """It's enough to have the permission in any project: the handler shows what the sender may see."""
     public: bool = False

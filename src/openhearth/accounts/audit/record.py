@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from openhearth.accounts.audit.tables import AuditLogRow
 from openhearth.accounts.principal import Principal
 from openhearth.wire.ids import new_id
+from openhearth.wire.organization.audit_events import EVENT_TYPES
 
 COMMAND_LINE: Mapping[str, Any] = {
     "type": "api_key",
@@ -28,13 +29,17 @@ def record(
     data: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
     before: Mapping[str, Any] | None = None,
+    fields: Mapping[str, Any] | None = None,
     project_id: str | None = None,
 ) -> None:
-    """One act. `event`: as OpenAI names it (`project.created`). `data`: what was made; `changes` and `before`: what became of what.
+    """One act. `event`: as OpenAI names it (`project.created`). `data`: what was made; `changes` and `before`: what became of what;
+    `fields`: what the event's type has beside these.
 
     `actor` None: somebody at the machine itself. Nothing secret may be in it: no key, no password, no token.
     """
-    details: dict[str, Any] = {"id": resource_id}
+    if event not in EVENT_TYPES:
+        raise ValueError(f"{event} is none of OpenAI's event types")
+    details: dict[str, Any] = {"id": resource_id, **(fields or {})}
     for name, value in (("data", data), ("changes_requested", changes), ("before", before)):
         if value is not None:
             details[name] = dict(value)
@@ -47,6 +52,7 @@ def record(
             type=event,
             project_id=project_id,
             actor_id=actor.owner_id if actor else "local",
+            actor_key_id=shown.get("api_key", {}).get("id"),
             actor_email=subject.get("email"),
             resource_id=resource_id,
             actor=shown,

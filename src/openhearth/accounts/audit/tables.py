@@ -17,8 +17,12 @@ class AuditLogRow(Table):
     __tablename__ = "audit_logs"
     __table_args__ = (
         Index("audit_logs_by_time", "effective_at", "position"),
-        Index("audit_logs_by_type", "type", "position"),
-        Index("audit_logs_by_actor", "actor_id", "position"),
+        Index("audit_logs_by_type", "type", "effective_at", "position"),
+        Index("audit_logs_by_actor", "actor_id", "effective_at", "position"),
+        Index("audit_logs_by_actor_key", "actor_key_id", "effective_at", "position"),
+        Index("audit_logs_by_actor_email", "actor_email", "effective_at", "position"),
+        Index("audit_logs_by_project", "project_id", "effective_at", "position"),
+        Index("audit_logs_by_resource", "resource_id", "effective_at", "position"),
     )
 
     position: Mapped[int] = mapped_column(POSITION, primary_key=True, autoincrement=True)
@@ -27,6 +31,8 @@ class AuditLogRow(Table):
     type: Mapped[str] = mapped_column(String(64))
     project_id: Mapped[str | None] = mapped_column(String(64))
     actor_id: Mapped[str | None] = mapped_column(String(64))
+    actor_key_id: Mapped[str | None] = mapped_column(String(64))
+    """The key that it was done with."""
     actor_email: Mapped[str | None] = mapped_column(String(320))
     resource_id: Mapped[str | None] = mapped_column(String(128))
     actor: Mapped[dict[str, Any]] = mapped_column(JSON)

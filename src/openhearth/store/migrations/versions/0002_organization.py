@@ -10,10 +10,25 @@ depends_on = None
 
 POSITION = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
+AUDIT_INDEXES = {
+    "type": "type",
+    "actor": "actor_id",
+    "actor_key": "actor_key_id",
+    "actor_email": "actor_email",
+    "project": "project_id",
+    "resource": "resource_id",
+}
+
+_NO_REPLACE = (
+    "CREATE TRIGGER audit_logs_no_replace BEFORE INSERT ON audit_logs "
+    "WHEN EXISTS (SELECT 1 FROM audit_logs WHERE position = NEW.position OR id = NEW.id)"
+)
+_REFUSE = "BEGIN SELECT RAISE(ABORT, 'audit logs are append-only'); END"
 APPEND_ONLY = {
     "sqlite": [
-        f"CREATE TRIGGER audit_logs_no_{act} BEFORE {act} ON audit_logs BEGIN SELECT RAISE(ABORT, 'audit logs are append-only'); END"
-        for act in ("update", "delete")
+        *(f"CREATE TRIGGER audit_logs_no_{act} BEFORE {act} ON audit_logs {_REFUSE}" for act in ("update", "delete")),
+        # INSERT OR REPLACE deletes without a delete's trigger.
+        " ".join([_NO_REPLACE, _REFUSE]),
     ],
     "postgresql": [
         "CREATE FUNCTION audit_logs_refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -141,6 +156,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(64), nullable=False),
         sa.Column("project_id", sa.String(64)),
         sa.Column("actor_id", sa.String(64)),
+        sa.Column("actor_key_id", sa.String(64)),
         sa.Column("actor_email", sa.String(320)),
         sa.Column("resource_id", sa.String(128)),
         sa.Column("actor", sa.JSON, nullable=False),
@@ -148,9 +164,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position"),
         sa.UniqueConstraint("id"),
     )
-    op.create_index("audit_logs_by_actor", "audit_logs", ["actor_id", "position"])
     op.create_index("audit_logs_by_time", "audit_logs", ["effective_at", "position"])
-    op.create_index("audit_logs_by_type", "audit_logs", ["type", "position"])
+    for name, column in AUDIT_INDEXES.items():
+        op.create_index(f"audit_logs_by_{name}", "audit_logs", [column, "effective_at", "position"])
     with op.batch_alter_table("api_keys") as table:
         table.alter_column("project_id", existing_type=sa.String(64), nullable=True)
         table.add_column(sa.Column("user_id", sa.String(64)))
