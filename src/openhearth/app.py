@@ -33,6 +33,9 @@ from openhearth.inference.embeddings import routes as embeddings
 from openhearth.inference.metering import Meter
 from openhearth.inference.stored_completions import routes as stored_completions
 from openhearth.inference.stored_completions.service import StoredCompletions
+from openhearth.limits import routes as rate_limits
+from openhearth.limits.gate import RateLimits
+from openhearth.limits.service import ProjectLimits
 from openhearth.models.resolve import Models
 from openhearth.settings import Settings
 from openhearth.store.database import Database
@@ -52,6 +55,7 @@ class House:
     access: AccessTable
     models: Models
     pool: Pool
+    limits: RateLimits
     registry: CollectorRegistry
 
     @property
@@ -66,7 +70,7 @@ class House:
 
     @property
     def inference(self) -> Inference:
-        return Inference(self.models, self.pool, Meter(self.registry), Gates([ModelPermissions()]))
+        return Inference(self.models, self.pool, Meter(self.registry), Gates([ModelPermissions(), self.limits]))
 
 
 @asynccontextmanager
@@ -82,7 +86,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             await keys.ensure(settings.api_key)
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
-        yield House(settings, database, keys, AccessTable(database), Models(settings), pool, CollectorRegistry())
+        access = AccessTable(database)
+        async with RateLimits(database, access, settings.limits).running() as limits:
+            yield House(settings, database, keys, access, Models(settings), pool, limits, CollectorRegistry())
     finally:
         await pool.close()
         await database.close()
@@ -124,6 +130,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
     table += stored_completions.endpoints(stored)
+    table += rate_limits.endpoints(ProjectLimits(house.database, house.settings.limits, house.models.names))
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,10 @@ class Models:
         """All that can be asked, upstream servers' too, as far as they answer."""
         own = [*self._configured.values(), *(self._of_manifest(manifest) for manifest in self._library.all().values())]
         return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
+
+    async def names(self) -> Sequence[str]:
+        """Their ids."""
+        return [model.id for model in await self.list()]
 
     def check_removable(self, name: str) -> None:
         """Raises InvalidRequest for a model that the settings name or another server has."""
