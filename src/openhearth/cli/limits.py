@@ -96,7 +96,7 @@ def _amounts(command: Callable[..., None]) -> Callable[..., None]:
 @options.as_json
 @options.data_dir
 @click.pass_context
-def set_limits(ctx: click.Context, model: str, project_id: str, as_json: bool, **amounts: int | None) -> None:
+def set_limits(ctx: click.Context, /, model: str, project_id: str, as_json: bool, **amounts: int | None) -> None:
     """Set limits of MODEL (its real name, not an alias). What isn't named stays as it is.
 
     Images, audio and batch tokens are kept for operations that this version doesn't have yet.

@@ -89,12 +89,14 @@ def exchange(row: Shared, offer: Offer, process: str, now: float) -> tuple[Share
         held = min(offer.held, mine)
         elapsed = min(max(0.0, now - row.updated_at), offer.elapsed)
         filled = min(row.available + offer.capacity - row.capacity + elapsed * offer.rate, offer.capacity - others - mine)
-    kept = held if offer.keeps else 0.0
-    base = min(filled + offer.returned + held - kept, offer.capacity - others - kept)
-    granted = max(0.0, offer.need - kept, min(offer.want - kept, base)) if kept + base >= offer.need - EPSILON else 0.0
-    if kept + granted > 0:
-        leases[process] = [kept + granted, now]
-    outcome = Outcome(kept + granted, base - granted, others, row.revision + 1, offer.capacity)
+    total = min(filled + offer.returned + held, offer.capacity - others)
+    # What is owed comes out of the lease, too.
+    kept = max(0.0, min(held, total)) if offer.keeps else 0.0
+    if total >= offer.need - EPSILON:
+        kept = max(kept, offer.need, min(offer.want, total))
+    if kept > 0:
+        leases[process] = [kept, now]
+    outcome = Outcome(kept, total - kept, others, row.revision + 1, offer.capacity)
     return Shared(outcome.rest, offer.capacity, now, outcome.revision, leases), outcome
 
 
