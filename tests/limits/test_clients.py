@@ -130,15 +130,13 @@ def test_the_refusal_is_openais(house: RunningServer, client: openai.OpenAI) -> 
 
 
 def test_the_official_client_waits_as_told_and_succeeds(house: RunningServer, client: openai.OpenAI) -> None:
-    set_limit(house, "fake:minute", max_requests_per_1_minute=20)
-    with pytest.raises(openai.RateLimitError):
-        for _ in range(100):
-            client.chat.completions.create(model="fake:minute", **hello())
+    set_limit(house, "fake:minute", max_requests_per_1_minute=10)
+    assert race([house], 20, "fake:minute").count("refused")
     began = time.monotonic()
-    patient = client.with_options(max_retries=2)
-    reply = patient.chat.completions.with_raw_response.create(model="fake:minute", **hello())
-    assert reply.retries_taken == 1
-    assert 1 < time.monotonic() - began < 8  # a token comes every three seconds
+    patient = client.with_options(max_retries=2).chat.completions
+    replies = [patient.with_raw_response.create(model="fake:minute", **hello()) for _ in range(2)]
+    assert 1 <= sum(reply.retries_taken for reply in replies) <= 2
+    assert 5 < time.monotonic() - began < 20  # one passes every six seconds
 
 
 def test_a_client_that_leaves_a_stream_pays_for_what_came(house: RunningServer, client: openai.OpenAI) -> None:
