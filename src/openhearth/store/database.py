@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -50,6 +51,7 @@ class Database:
         """A transaction: committed at the end, rolled back on any exception. Raises StorageUnavailable."""
         try:
             async with self._sessions.begin() as session:
+                await _connect(session)
                 yield session
         except DBAPIError as error:
             raise StorageUnavailable(f"The database can't do this now ({type(error.orig).__name__}). Try again.") from error
@@ -83,6 +85,14 @@ class Database:
             if not known:
                 return None
             return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+async def _connect(session: AsyncSession) -> None:
+    """Apart from what is done with it, because a server that can't be reached is an OSError, as much else is."""
+    try:
+        await session.connection()
+    except (OSError, PoolTimeout) as error:
+        raise StorageUnavailable(f"The database can't be reached now ({type(error).__name__}). Try again.") from error
 
 
 def _with_driver(url: str) -> str:
