@@ -141,6 +141,20 @@ async def test_a_lease_of_tokens_goes_back_too(database: Database, database_url:
         await eventually(nothing_is_held)
 
 
+async def test_who_is_refused_holds_nothing_either(database: Database) -> None:
+    """What the other bucket gave meanwhile goes back."""
+    async with gate(database, LimitSettings(requests_per_minute=160, tokens_per_minute=600)) as limits:
+        (await limits.admit(principal(), work(600)))(Usage(600))
+        await asyncio.sleep(1.6)
+        assert await passes(limits, 500) is None
+
+        async def nothing_is_held() -> bool:
+            async with database.session() as session:
+                return not any(row.leases for row in await session.scalars(select(RateBucketRow)))
+
+        await eventually(nothing_is_held)
+
+
 async def test_a_days_limit_survives_a_restart(database: Database) -> None:
     for _ in range(4):
         async with gate(database, DAILY) as limits:

@@ -55,9 +55,8 @@ class RateLimits:
     async def admit(self, principal: Principal, work: Work) -> Settle:
         """Raises RateLimited, StorageUnavailable. Also tells the sender what is left. The guard has just brought `access` up to date."""
         if self._allowances.stale:
-            await self._look_again()
-        where = (principal.project_id, work.model)
-        lane = self._lanes.get(where) or self._lanes.setdefault(where, Lane(*where, self._allowances.of(*where)))
+            await self._allowances.refresh()
+        lane = self._lane(principal.project_id, work.model)
         tokens = work.expected_input + work.expected_output
         now = self._clock()
         try:
@@ -92,10 +91,16 @@ class RateLimits:
             for lane in list(self._active):
                 await self._quietly(self._give_back(lane))
 
-    async def _look_again(self) -> None:
-        await self._allowances.refresh()
-        for where, lane in self._lanes.items():
-            lane.resize(self._allowances.of(*where))
+    def _lane(self, project_id: str, model: str) -> Lane:
+        """With the limits in force."""
+        version = self._allowances.version
+        lane = self._lanes.get((project_id, model))
+        if lane is None:
+            lane = self._lanes[project_id, model] = Lane(project_id, model, self._allowances.of(project_id, model), version)
+        elif lane.version != version:
+            lane.version = version
+            lane.resize(self._allowances.of(project_id, model))
+        return lane
 
     async def _fetch(self, lane: Lane, tokens: int, principal: Principal) -> None:
         """Hold enough for one request, or raise. Somebody else may be quicker to take it."""
@@ -111,6 +116,7 @@ class RateLimits:
             lane.check(lacking, now, principal)
             if lacking:
                 await self._exchange(lane, lacking)
+                self._active.add(lane)
                 now = self._clock()
                 lane.check(lane.lacking(tokens, now), now, principal)
 
