@@ -59,6 +59,9 @@ from openhearth.inference.embeddings import routes as embeddings
 from openhearth.inference.metering import Meter
 from openhearth.inference.stored_completions import routes as stored_completions
 from openhearth.inference.stored_completions.service import StoredCompletions
+from openhearth.limits import routes as rate_limits
+from openhearth.limits.gate import RateLimits
+from openhearth.limits.service import ProjectLimits
 from openhearth.models.resolve import Models
 from openhearth.settings import Settings
 from openhearth.store.database import Database
@@ -86,6 +89,7 @@ class House:
     models: Models
     pool: Pool
     books: Books
+    limits: RateLimits
     registry: CollectorRegistry
 
     @property
@@ -100,7 +104,7 @@ class House:
 
     @property
     def inference(self) -> Inference:
-        gates = Gates([ModelPermissions(self.models.meaning), self.books.spend_gate, self.books.recorder])
+        gates = Gates([ModelPermissions(self.models.meaning), self.limits, self.books.spend_gate, self.books.recorder])
         return Inference(self.models, self.pool, Meter(self.registry), gates)
 
 
@@ -118,9 +122,13 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
         access = AccessTable(database)
-        async with open_books(database) as books, last_use.written_down(access, database):
+        async with (
+            RateLimits(database, access, settings.limits).running() as limits,
+            open_books(database) as books,
+            last_use.written_down(access, database),
+        ):
             try:
-                yield House(settings, database, keys, access, Models(settings), pool, books, CollectorRegistry())
+                yield House(settings, database, keys, access, Models(settings), pool, books, limits, CollectorRegistry())
             finally:
                 await pool.close()  # ends what runs, so that its usage is still written
     finally:
@@ -173,6 +181,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += assignment_routes.endpoints(Assignments(database))
     table += groups.endpoints(Groups(database), GroupMembers(database), ProjectGroups(database))
     table += audit.endpoints(AuditLog(database))
+    table += rate_limits.endpoints(ProjectLimits(house.database, house.settings.limits, house.models.names))
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

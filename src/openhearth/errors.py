@@ -29,7 +29,9 @@ Services raise these; one handler (`openhearth.web.middleware`) renders them. No
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Literal
 
 
 class OpenHearthError(Exception):
@@ -145,14 +147,25 @@ class PayloadTooLarge(OpenHearthError):
 
 
 class RateLimited(OpenHearthError):
-    """Too much in too little time; Retry-After says when to come again."""
+    """Too much in too little time; Retry-After says when to come again. `of`: what there is too much of, the wire's `type`."""
 
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after_s: float, param: str | None = None) -> None:
-        super().__init__(message, param=param, headers={"retry-after": str(max(1, round(retry_after_s)))})
+    def __init__(
+        self, message: str, *, retry_after_s: float | None, param: str | None = None, of: Literal["requests", "tokens"] = "requests"
+    ) -> None:
+        """`retry_after_s` None: to try again is no use, and clients are told not to."""
+        super().__init__(message, param=param, headers=_when(retry_after_s))
+        self.type = of
+
+
+def _when(retry_after_s: float | None) -> dict[str, str]:
+    """Rounded up: who comes again at that time must not be too early."""
+    if retry_after_s is None:
+        return {"x-should-retry": "false"}
+    return {"retry-after": str(max(1, math.ceil(retry_after_s))), "retry-after-ms": str(max(1, math.ceil(retry_after_s * 1000)))}
 
 
 class QueueFull(RateLimited):

@@ -1,6 +1,6 @@
 """Settings: flags, then the environment, then openhearth.toml, then defaults. The only reader of the environment.
 
-The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`,
+The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`, `[limits]`,
 `[aliases]`, `[prices]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
 """
 
@@ -25,6 +25,8 @@ PREFIX = "OPENHEARTH_"
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Name = Annotated[str, Meta(min_length=1, max_length=512)]
 _WEB_ADDRESS = "http or https, no user, no '?' and no '#'"
+MOST = 10**12
+"""The largest rate limit; such numbers are exact in every part of the reckoning."""
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +50,15 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a request waits for its engine to start."""
     stall_timeout_s: Seconds = 120.0
     """An engine that sends nothing for so long, in a request, counts as hung."""
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rate limits of each project and model, where its owner has set none."""
+
+    requests_per_minute: Annotated[int, Meta(ge=0, le=MOST)] = 10_000
+    tokens_per_minute: Annotated[int, Meta(ge=0, le=MOST)] = 10_000_000
+    requests_per_day: Annotated[int, Meta(ge=0, le=MOST)] | None = None
+    """None: no limit."""
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str | None = None
     """The server that `chat`, `run` and `ps` talk to; default: the one on this data folder."""
     engines: EngineSettings = EngineSettings()
+    limits: LimitSettings = LimitSettings()
     aliases: dict[Name, Name] = {}
     """Name that clients use -> local model. Overrides the shipped table."""
     upstreams: tuple[Upstream, ...] = ()
@@ -148,6 +160,7 @@ _OTHER_VARIABLES = (PREFIX + "CONFIG", PREFIX + "DEBUG", PREFIX + "OPENAI_SPEC",
 _NAMES = {
     "": Settings.__struct_fields__,
     "engines": EngineSettings.__struct_fields__,
+    "limits": LimitSettings.__struct_fields__,
     "upstreams": Upstream.__struct_fields__,
 }  # fmt: skip
 

@@ -59,6 +59,11 @@ class AccessTable:
         self.last_used: dict[str, int] = {}
         """Key -> Unix seconds; `accounts.last_use` writes it down and takes it out."""
 
+    @property
+    def version(self) -> int:
+        """The organization's `access_version` at the last look: changes whenever something is changed by `changed`."""
+        return self._version
+
     def admit(self, key: str, key_id: str) -> None:
         """Accept a key that is in no database and may do everything, as long as this process lives."""
         self._admitted[digest(key)] = key_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Float, ForeignKey, String
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from openhearth.store.database import Table
@@ -24,14 +24,21 @@ class RateLimitRow(Table):
 
 
 class RateBucketRow(Table):
-    """What is left of a limit, shared by all processes: it fills up steadily and each process takes its part."""
+    """What is left of a limit, shared by all processes. It fills up steadily; each process takes a part in advance."""
 
     __tablename__ = "rate_buckets"
 
     project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str] = mapped_column(String(256), primary_key=True)
     kind: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """requests_per_minute, tokens_per_minute, requests_per_day..."""
+    """requests_per_minute, tokens_per_minute, requests_per_day"""
     available: Mapped[float] = mapped_column(Float(53))
+    """What no process holds. Below zero: more was used than expected; it fills up first."""
+    capacity: Mapped[float] = mapped_column(Float(53))
+    """The limit that it was last reckoned with."""
     updated_at: Mapped[float] = mapped_column(Float(53))
-    """Unix seconds."""
+    """Unix seconds, by the database's clock."""
+    revision: Mapped[int] = mapped_column(BigInteger)
+    """Counts exchanges, so that a process sees whether others came since its last."""
+    leases: Mapped[dict[str, list[float]]] = mapped_column(JSON)
+    """What each process holds: `{process: [amount, renewed at]}`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,10 @@ class Models:
         """All that can be asked, upstream servers' too, as far as they answer."""
         own = [*self._configured.values(), *(self._of_manifest(manifest) for manifest in self._library.all().values())]
         return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
+
+    async def names(self) -> Sequence[str]:
+        """Their ids."""
+        return [model.id for model in await self.list()]
 
     def lacking(self, name: str) -> ModelNotFound | None:
         """Why a model can't be asked by its own name (aliases stand for such names only); None: it can. Upstream servers aren't asked."""

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -53,6 +54,7 @@ class Database:
         """
         try:
             async with self._sessions.begin() as session:
+                await _connect(session)
                 yield session
         except IntegrityError:
             raise
@@ -88,6 +90,14 @@ class Database:
             if not known:
                 return None
             return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+async def _connect(session: AsyncSession) -> None:
+    """Apart from what is done with it, because a server that can't be reached is an OSError, as much else is."""
+    try:
+        await session.connection()
+    except (OSError, PoolTimeout) as error:
+        raise StorageUnavailable(f"The database can't be reached now ({type(error).__name__}). Try again.") from error
 
 
 def _with_driver(url: str) -> str:

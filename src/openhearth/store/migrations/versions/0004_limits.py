@@ -29,7 +29,10 @@ def upgrade() -> None:
         sa.Column("model", sa.String(256), nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("available", sa.Float(53), nullable=False),
+        sa.Column("capacity", sa.Float(53), nullable=False),
         sa.Column("updated_at", sa.Float(53), nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("leases", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("project_id", "model", "kind"),
     )
 
