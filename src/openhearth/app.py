@@ -40,6 +40,9 @@ from openhearth.web.endpoint import Endpoint
 from openhearth.web.middleware import RequestContext
 from openhearth.web.openapi import document
 from openhearth.web.router import make_router
+from openhearth.webhooks import routes as webhooks
+from openhearth.webhooks.opening import open_webhooks
+from openhearth.webhooks.service import Webhooks
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class House:
     models: Models
     pool: Pool
     registry: CollectorRegistry
+    webhooks: Webhooks
 
     @property
     def busy(self) -> bool:
@@ -82,7 +86,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             await keys.ensure(settings.api_key)
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
-        yield House(settings, database, keys, AccessTable(database), Models(settings), pool, CollectorRegistry())
+        async with open_webhooks(database, settings.webhooks) as told:
+            yield House(settings, database, keys, AccessTable(database), Models(settings), pool, CollectorRegistry(), told)
     finally:
         await pool.close()
         await database.close()
@@ -124,6 +129,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
     table += stored_completions.endpoints(stored)
+    table += webhooks.endpoints(house.webhooks)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

@@ -1,6 +1,6 @@
 """Settings: flags, then the environment, then openhearth.toml, then defaults. The only reader of the environment.
 
-The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`,
+The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`, `[webhooks]`,
 `[aliases]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
 """
 
@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from platformdirs import user_data_path
@@ -41,6 +41,19 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a request waits for its engine to start."""
     stall_timeout_s: float = 120.0
     """An engine that sends nothing for so long, in a request, counts as hung."""
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How events are told to webhook endpoints."""
+
+    allow: tuple[str, ...] = ()
+    """Addresses and networks that are not public and may be told all the same, e.g. `10.0.0.0/8`."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=20)] = 10.0
+    """A try without an answer ends then."""
+    first_retry_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
+    """After the first try that failed; each later pause is four times as long, at most four hours."""
+    give_up_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86400)] = 72 * 3600.0
+    """An event that could not be delivered for so long is given up."""
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str | None = None
     """The server that `chat`, `run` and `ps` talk to; default: the one on this data folder."""
     engines: EngineSettings = EngineSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     aliases: dict[str, str] = {}
     """Name that clients use -> local model. Overrides the shipped table."""
     upstreams: tuple[Upstream, ...] = ()
