@@ -23,7 +23,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """`/ok`, `/gone`, `/redirect` (to `/ok`), `/slow`, `/endless`, `/broken`; `/status/503` answers so; `/then/N/...` says 503 N times first."""
+    """`/ok`, `/gone`, `/redirect` (to `/ok`), `/slow`, `/endless`, `/broken`; `/status/503` answers so; `/then/2` says 503 twice first."""
 
     port: int = 0
     scheme: str = "http"
@@ -38,9 +38,9 @@ class Receiver:
     def at(self, path: str) -> list[Received]:
         return [one for one in self.received if one.path == path]
 
-    def wait(self, path: str, number: int = 1) -> list[Received]:
+    def wait(self, path: str, number: int = 1, wait_s: float = WAIT_S) -> list[Received]:
         """What came at that path, once it is so many."""
-        until = time.monotonic() + WAIT_S
+        until = time.monotonic() + wait_s
         while time.monotonic() < until and len(self.at(path)) < number:
             time.sleep(0.02)
         found = self.at(path)
@@ -70,6 +70,7 @@ def receiver(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Recei
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def handle_error(self, *_details: Any) -> None:
         """Senders that hang up are what these tests are about."""

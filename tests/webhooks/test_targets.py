@@ -26,9 +26,11 @@ def names(**known: list[str]) -> Resolve:
 @pytest.mark.parametrize(
     "url",
     [
-        "ftp://hook.example/x", "file:///etc/passwd", "gopher://hook.example", "javascript:alert(1)", "hook.example/x", "//hook.example/x", "",
+        "ftp://hook.example/x", "file:///etc/passwd", "gopher://hook.example", "javascript:alert(1)", "hook.example/x",
+        "//hook.example/x", "",
         "https://", "https:///x", "https://user@hook.example", "https://user:secret@hook.example/x", "https://@hook.example/",
-        "https://:@hook.example/", "https://hook.example/x#part", "https://hook.example/x#", "https://hook.example:22/", "https://hook.example:0/",
+        "https://:@hook.example/", "https://hook.example/x#part", "https://hook.example/x#", "https://hook.example:22/",
+        "https://hook.example:0/",
         "https://hook.example:99999/", "https://hook.example:25", "https://hook.example/a b", "https://hook.example\\@inside.example/",
         "https://hook.example/\n", "https://hook.example/" + "x" * 2048, "https://[::1", "https://[hook]/",
     ],

@@ -17,8 +17,6 @@ from openhearth.webhooks.sending import Outcome
 from openhearth.webhooks.tables import WebhookDeliveryRow, WebhookEndpointRow
 
 GONE: Final = 410
-LEASE_S: Final = 30
-"""More than the longest try; `app` bounds the setting."""
 REST_S: Final = 60
 """Who gave no answer isn't asked about other events for so long, at most."""
 
@@ -40,8 +38,11 @@ class Claim:
     keys: tuple[str, ...]
 
 
-async def claim(session: AsyncSession, now: int, room: int, each: int, busy: Counter[str]) -> list[Claim]:
-    """At most `room` tries that are due, at most `each` for one endpoint with those of `busy`, which are on their way already."""
+async def claim(session: AsyncSession, now: int, lease_s: int, room: int, each: int, busy: Counter[str]) -> list[Claim]:
+    """At most `room` tries that are due, at most `each` for one endpoint with those of `busy`, which are on their way already.
+
+    They are the caller's for `lease_s`, which must be more than a try takes.
+    """
     taken: list[Claim] = []
     running = busy.copy()
     while len(taken) < room:
@@ -53,7 +54,7 @@ async def claim(session: AsyncSession, now: int, room: int, each: int, busy: Cou
             if running[endpoint.id] < each:
                 running[endpoint.id] += 1
                 taken.append(_claim(row, endpoint, now))
-    return [one for one in taken if await _lease(session, one, now)]
+    return [one for one in taken if await _lease(session, one, now + lease_s)]
 
 
 def _due(now: int, full: list[str], number: int, taken: list[int]) -> Select[Row, Endpoint]:
@@ -69,10 +70,10 @@ def _claim(row: Row, endpoint: Endpoint, now: int) -> Claim:
     return Claim(row.position, row.attempts + 1, row.endpoint_id, row.event_id, row.body, row.created_at, endpoint.url, tuple(keys))
 
 
-async def _lease(session: AsyncSession, one: Claim, now: int) -> bool:
+async def _lease(session: AsyncSession, one: Claim, until: int) -> bool:
     """Whether nobody else was quicker: SQLite knows no FOR UPDATE."""
     mine = update(Row).where(Row.position == one.position, Row.attempts == one.attempts - 1, Row.ended_at.is_(None))
-    return await _changed(session, mine.values(attempts=one.attempts, next_at=now + LEASE_S)) == 1
+    return await _changed(session, mine.values(attempts=one.attempts, next_at=until)) == 1
 
 
 async def settle(session: AsyncSession, one: Claim, outcome: Outcome, backoff: Backoff, now: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,8 @@ AT_ONCE: Final = 32
 AT_ONCE_EACH: Final = 2
 GRACE_S: Final = 2.0
 """How long a clean stop waits for tries on their way. What is cut off is tried again."""
+LEASE_MARGIN_S: Final = 10
+"""A try whose process died is made again so long after it would have ended."""
 SETTLE_TRIES: Final = 5
 KEPT_S: Final = 30 * 86400
 TIDY_S: Final = 3600.0
@@ -34,6 +37,7 @@ class Delivery:
     def __init__(self, database: Database, sender: Sender, backoff: Backoff, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._sender = sender
+        self._lease_s = math.ceil(sender.timeout_s) + LEASE_MARGIN_S
         self._backoff = backoff
         self._clock = clock
         self._tries: set[asyncio.Task[None]] = set()
@@ -84,7 +88,7 @@ class Delivery:
         if room <= 0:
             return 0
         async with self._database.session() as session:
-            claims = await claim(session, int(self._clock()), room, AT_ONCE_EACH, self._busy)
+            claims = await claim(session, int(self._clock()), self._lease_s, room, AT_ONCE_EACH, self._busy)
         for one in claims:
             self._begin(one)
         return len(claims)

@@ -42,12 +42,12 @@ class Sender:
 
     def __init__(self, targets: Targets, timeout_s: float) -> None:
         self._targets = targets
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     async def send(self, url: str, keys: Sequence[str], event_id: str, body: str) -> Outcome:
         """Never raises for what the other side does."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 target = await self._targets.check(url)
                 raw = body.encode()
                 return Outcome(await _post(target, raw, headers(keys, event_id, int(time.time()), raw)))
