@@ -76,6 +76,10 @@ from openhearth.web.endpoint import Endpoint
 from openhearth.web.middleware import RequestContext
 from openhearth.web.openapi import document
 from openhearth.web.router import make_router
+from openhearth.webhooks import routes as webhooks
+from openhearth.webhooks.events import emit
+from openhearth.webhooks.opening import open_webhooks
+from openhearth.webhooks.service import Webhooks
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class House:
     books: Books
     limits: RateLimits
     registry: CollectorRegistry
+    webhooks: Webhooks
 
     @property
     def answers(self) -> int:
@@ -123,12 +128,13 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             await keys.ensure(settings.admin_key, project_id=None)
         access = AccessTable(database)
         async with (
+            open_webhooks(database, settings.webhooks) as told,
             RateLimits(database, access, settings.limits).running() as limits,
-            open_books(database) as books,
+            open_books(database, emit) as books,
             last_use.written_down(access, database),
         ):
             try:
-                yield House(settings, database, keys, access, Models(settings), pool, books, limits, CollectorRegistry())
+                yield House(settings, database, keys, access, Models(settings), pool, books, limits, CollectorRegistry(), told)
             finally:
                 await pool.close()  # ends what runs, so that its usage is still written
     finally:
@@ -182,6 +188,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += groups.endpoints(Groups(database), GroupMembers(database), ProjectGroups(database))
     table += audit.endpoints(AuditLog(database))
     table += rate_limits.endpoints(ProjectLimits(house.database, house.settings.limits, house.models.names))
+    table += webhooks.endpoints(house.webhooks)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

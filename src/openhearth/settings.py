@@ -1,7 +1,7 @@
 """Settings: flags, then the environment, then openhearth.toml, then defaults. The only reader of the environment.
 
 The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`, `[limits]`,
-`[aliases]`, `[prices]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
+`[webhooks]`, `[aliases]`, `[prices]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
 """
 
 from __future__ import annotations
@@ -61,6 +61,19 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """None: no limit."""
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How events are told to webhook endpoints."""
+
+    allow: tuple[str, ...] = ()
+    """Addresses and networks that are not public and may be told all the same, e.g. `10.0.0.0/8`."""
+    timeout_s: Annotated[float, Meta(gt=0, le=20)] = 10.0
+    """A try without an answer ends then."""
+    first_retry_s: Annotated[float, Meta(gt=0, le=3600)] = 5.0
+    """After the first try that failed; each later pause is four times as long, at most four hours."""
+    give_up_s: Annotated[float, Meta(gt=0, le=30 * 86400)] = 72 * 3600.0
+    """An event that could not be delivered for so long is given up."""
+
+
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A server elsewhere that speaks OpenAI's wire: vLLM, SGLang, Ollama, llama-server, OpenAI itself."""
 
@@ -79,7 +92,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Requests sent to it at the same time."""
 
 
-Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
 class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +138,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str | None = None
     """The server that `chat`, `run` and `ps` talk to; default: the one on this data folder."""
     engines: EngineSettings = EngineSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     limits: LimitSettings = LimitSettings()
     aliases: dict[Name, Name] = {}
     """Name that clients use -> local model. Overrides the shipped table."""
@@ -161,6 +175,7 @@ _NAMES = {
     "": Settings.__struct_fields__,
     "engines": EngineSettings.__struct_fields__,
     "limits": LimitSettings.__struct_fields__,
+    "webhooks": WebhookSettings.__struct_fields__,
     "upstreams": Upstream.__struct_fields__,
 }  # fmt: skip
 

@@ -13,7 +13,9 @@ import pytest
 from openhearth import __version__
 from tests.support.serving import RunningServer
 
-COMMANDS = ("serve", "chat", "run", "pull", "models", "show", "rm", "ps", "projects", "keys", "limits", "usage", "doctor", "version")
+COMMANDS = (
+    "serve", "chat", "run", "pull", "models", "show", "rm", "ps", "projects", "keys", "limits", "usage", "webhooks", "doctor", "version",
+)  # fmt: skip
 
 
 def openhearth(*arguments: str, data_dir: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -80,7 +80,7 @@ async def test_the_organizations_counts_all_projects_and_rivals_tell_once(databa
     await asyncio.gather(*(teller.look() for teller in tellers))
     assert len(await mails(database)) == 1
     ((project, event, data),) = told
-    assert (project, event, data["id"], data["spent_amount"]) == (DEFAULT_PROJECT, "organization.spend_alert.reached", made.id, 120)
+    assert (project, event, data["id"], data["spent_amount"]) == (DEFAULT_PROJECT, "organization.spend_alert.triggered", made.id, 120)
 
 
 async def test_what_fails_is_told_at_the_next_look(database: Database) -> None:

@@ -24,7 +24,7 @@ from openhearth.usage.tables import SpendAlertRow
 
 Announce = Callable[[AsyncSession, str, str, dict[str, Any]], Awaitable[None]]
 """Puts a webhook event into the same transaction: (session, project, type, data)."""
-EVENT = "{kind}.spend_alert.reached"
+EVENT = "{kind}.spend_alert.triggered"
 """Our own: OpenAI has no event for this. The organization's go to the default project's webhooks."""
 
 

@@ -14,18 +14,23 @@ POSITION = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 def upgrade() -> None:
     op.create_table(
         "webhook_endpoints",
+        sa.Column("position", POSITION, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("project_id", sa.String(64), nullable=False),
         sa.Column("name", sa.String(256), nullable=False),
         sa.Column("url", sa.String(2048), nullable=False),
-        sa.Column("events", sa.JSON, nullable=False),
+        sa.Column("event_types", sa.JSON, nullable=False),
         sa.Column("secret", sa.String(128), nullable=False),
+        sa.Column("old_secret", sa.String(128)),
+        sa.Column("old_secret_until", sa.BigInteger),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.Column("disabled_at", sa.BigInteger),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("position"),
+        sa.UniqueConstraint("id"),
     )
-    op.create_index("webhook_endpoints_by_project", "webhook_endpoints", ["project_id"])
+    op.create_index("webhook_endpoints_by_project", "webhook_endpoints", ["project_id", "position"])
     op.create_table(
         "webhook_deliveries",
         sa.Column("position", POSITION, autoincrement=True, nullable=False),
@@ -38,10 +43,12 @@ def upgrade() -> None:
         sa.Column("next_at", sa.BigInteger, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("status", sa.Integer),
+        sa.Column("failure", sa.String(64)),
         sa.ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("position"),
     )
     op.create_index("webhook_deliveries_by_time", "webhook_deliveries", ["ended_at", "next_at"])
+    op.create_index("webhook_deliveries_by_endpoint", "webhook_deliveries", ["endpoint_id", "position"])
 
 
 def downgrade() -> None:
