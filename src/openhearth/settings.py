@@ -1,7 +1,7 @@
 """Settings: flags, then the environment, then openhearth.toml, then defaults. The only reader of the environment.
 
-The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; `[engines]`, `[limits]`,
-`[webhooks]`, `[aliases]`, `[prices]`, `[[upstreams]]` and `[[models]]` are tables. An unknown key is an error, so that a typo is never silently nothing.
+The file is `$OPENHEARTH_CONFIG`, or `openhearth.toml` in the data folder. Keys are the field names below; those that hold several
+settings are tables. An unknown key is an error, so that a typo is never silently nothing.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from openhearth.usage.recorder import Clock
 from openhearth.usage.scope import Scope, spent_in
 from openhearth.usage.tables import SpendAlertRow
 
-Announce = Callable[[AsyncSession, str, str, dict[str, Any]], Awaitable[None]]
+Announce = Callable[[AsyncSession, str, str, dict[str, Any]], Awaitable[object]]
 """Puts a webhook event into the same transaction: (session, project, type, data)."""
 EVENT = "{kind}.spend_alert.triggered"
 """Our own: OpenAI has no event for this. The organization's go to the default project's webhooks."""
