@@ -16,6 +16,7 @@ from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.accounts.models_gate import ModelPermissions
 from openhearth.accounts.organization.founding import found
+from openhearth.accounts.people.people import People
 from openhearth.accounts.work import Gates
 from openhearth.engines.contract import EngineKind, Launcher
 from openhearth.engines.embedding import EmbeddingLauncher
@@ -39,6 +40,7 @@ from openhearth.store.database import Database
 from openhearth.web.endpoint import Endpoint
 from openhearth.web.middleware import RequestContext
 from openhearth.web.openapi import document
+from openhearth.web.proxies import Proxies
 from openhearth.web.router import make_router
 
 
@@ -50,6 +52,7 @@ class House:
     database: Database
     keys: Keys
     access: AccessTable
+    people: People
     models: Models
     pool: Pool
     registry: CollectorRegistry
@@ -82,7 +85,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             await keys.ensure(settings.api_key)
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
-        yield House(settings, database, keys, AccessTable(database), Models(settings), pool, CollectorRegistry())
+        access = AccessTable(database)
+        people = People(settings, database, access)
+        if settings.owner_password:
+            await people.users.ensure_owner_password(settings.owner_password)
+        yield House(settings, database, keys, access, people, Models(settings), pool, CollectorRegistry())
     finally:
         await pool.close()
         await database.close()
@@ -107,7 +114,9 @@ def make_app(house: House) -> ASGIApp:
     metrics = health.RequestMetrics(house.registry)
     house.registry.register(health.EngineMetrics(house.pool))
     router = make_router(table, max_body=settings.max_body_mb * 2**20, body_timeout_s=settings.body_timeout_s)
-    app: ASGIApp = Guard(router, house.access, [e.path for e in table if e.public])
+    app: ASGIApp = Guard(
+        router, house.access, [e.path for e in table if e.public], house.people.sessions, Proxies(settings.trusted_proxies)
+    )
     if settings.cors_origins:
         app = CORSMiddleware(app, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
     return RequestContext(app, metrics.observe)
@@ -124,6 +133,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
     table += stored_completions.endpoints(stored)
+    table += house.people.endpoints()
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

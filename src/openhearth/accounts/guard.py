@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from openhearth.accounts.access import DEFAULT_PROJECT, AccessTable
 from openhearth.accounts.principal import Access, Principal
 from openhearth.errors import AuthenticationFailed
+from openhearth.web.proxies import Proxies
 
 COOKIE = "openhearth_session"
 _NO_KEY = (
@@ -30,17 +31,27 @@ class Sessions(Protocol):
 class Guard:
     """Puts the `principal` into the scope's state, or raises AuthenticationFailed."""
 
-    def __init__(self, app: ASGIApp, access: AccessTable, public: Collection[str], sessions: Sessions | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: AccessTable,
+        public: Collection[str],
+        sessions: Sessions | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._app = app
         self._access = access
         self._public = frozenset(public)
         self._sessions = sessions
+        self._proxies = proxies or Proxies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["state"]["address"] = self._proxies.client(scope)
         if scope["type"] == "http" and scope["path"] not in self._public:
             headers = dict(scope["headers"])
             access = await self._check(headers, scope)
-            principal = Principal(access, chosen_project(access, headers), _address(scope), _text(headers, b"user-agent"))
+            principal = Principal(access, chosen_project(access, headers), scope["state"]["address"], _text(headers, b"user-agent"))
             scope["state"]["principal"] = principal
             scope["state"]["notices"] = principal.notices
         await self._app(scope, receive, send)
@@ -93,11 +104,6 @@ def chosen_project(access: Access, headers: dict[bytes, bytes]) -> str:
             code="mismatched_project",
         )
     return access.project_id
-
-
-def _address(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return str(client[0])[:64] if client else None
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
