@@ -115,9 +115,7 @@ def _greet(settings: Settings, address: str, key: str | None, setup: str | None)
     if key:
         show(f"Key: {styled(key, 'bold')}   (shown this once; `openhearth keys create` makes more)")
     if setup:
-        show(
-            f"Owner: {styled(setup, 'bold')}\n  sets your address and password (shown this once; `openhearth users links` has it until it is used)"
-        )
+        show(f"Owner: {styled(setup, 'bold')}\n  sets your address and password (shown this once; later: `openhearth users links`)")
     shown = key or "YOUR_KEY"
     show("")
     show(

@@ -62,8 +62,11 @@ class Call:
         return str(self.scope["state"]["request_id"])
 
     def path(self, name: str) -> str:
-        """A part of the path, e.g. `call.path("model")`."""
-        return str(self.scope["path_params"][name])
+        """A part of the path, e.g. `call.path("model")`. Raises InvalidRequest for what no database can look for."""
+        value = str(self.scope["path_params"][name])
+        if "\0" in value:
+            raise InvalidRequest("The path contains a NUL character.", param=name, code="invalid_text")
+        return value
 
     def json(self, schema: type[T]) -> T:
         """The body, validated. Raises InvalidRequest."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,6 +37,10 @@ _ROWS = (
     "qwertzuiopasdfghjklyxcvbnm",
     "azertyuiopqsdfghjklmwxcvbn",
 )
+
+
+_SYMBOLS = str.maketrans("@$!", "asi")
+_DIGITS = str.maketrans("01345", "oieas")
 
 
 class Passwords:
@@ -107,16 +111,20 @@ def _normal(password: str) -> str:
 
 
 def _is_common(password: str, email: str) -> bool:
-    letters = "".join(c for c in password if c.isalnum())
     local, _, domain = email.partition("@")
-    names = [name for name in (email, local, domain.partition(".")[0]) if len(name) >= 4]
-    left = letters
-    for word in sorted({*_WORDS.split(), *("".join(c for c in name if c.isalnum()) for name in names)}, key=len, reverse=True):
+    words = [*_WORDS.split(), *(_letters(name) for name in (email, local, domain.partition(".")[0]) if len(name) >= 4)]
+    read = {_letters(password.translate(alphabet)) for alphabet in ({}, _SYMBOLS, _SYMBOLS | _DIGITS)}
+    rows = any(text in row or text in row[::-1] for text in read for row in _ROWS if text)
+    return len(set(password)) < 5 or rows or any(_is_meagre(text, words) for text in read)
+
+
+def _is_meagre(text: str, words: Sequence[str]) -> bool:
+    """Whether it is a word that everybody tries, and little besides."""
+    left = text
+    for word in sorted(words, key=len, reverse=True):
         left = left.replace(word, "")
-    # What a word leaves over must be worth something by itself.
-    meagre = len(left.strip("0123456789")) < 4 and len(left) < len(letters)
-    return len(set(password)) < 5 or meagre or any(_walks(letters, row) for row in _ROWS)
+    return left != text and len(left.strip("0123456789")) < 4
 
 
-def _walks(letters: str, row: str) -> bool:
-    return bool(letters) and (letters in row or letters in row[::-1])
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalnum())

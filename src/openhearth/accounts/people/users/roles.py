@@ -31,7 +31,7 @@ def check_may_grant(actor: Principal | None, role: str) -> None:
 
 
 async def give_role(session: AsyncSession, actor: Principal | None, user: UserRow, role: str | None, role_id: str | None) -> None:
-    """A plain role in place of the one there is, or one of the organization's own on top. Raises InvalidRequest, NotFound, PermissionDenied."""
+    """A plain role in place of another, or one of the organization's own on top. Raises InvalidRequest, NotFound, PermissionDenied."""
     if role is not None and role_id is not None:
         raise InvalidRequest("Give `role` or `role_id`, not both.", param="role_id")
     if role_id is not None and not role_id.startswith(_PREFIX):

@@ -111,7 +111,7 @@ class Users:
         return user
 
     async def remove(self, actor: Principal | None, user_id: str) -> None:
-        """Sessions, keys, roles, memberships and links end with this. Raises NotFound, PermissionDenied, and Conflict for the last owner."""
+        """Sessions, keys, roles and links end with this. Raises NotFound, PermissionDenied, and Conflict for the last owner."""
         async with self._database.session() as session:
             await changed(session)
             user = await _user(session, user_id)
