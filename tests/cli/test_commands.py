@@ -12,7 +12,7 @@ import pytest
 
 from openhearth import __version__
 
-COMMANDS = ("serve", "chat", "run", "pull", "models", "show", "rm", "ps", "keys", "doctor", "version")
+COMMANDS = ("serve", "chat", "run", "pull", "models", "show", "rm", "ps", "keys", "users", "doctor", "version")
 
 
 def openhearth(*arguments: str, data_dir: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,7 +50,8 @@ class Mailbox:
     def authenticate(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password == b"right", handled=True)
+        right = data.password == b"right"
+        return AuthResult(success=right, handled=right)
 
 
 @contextmanager
@@ -60,14 +63,18 @@ def mailbox(folder: Path, security: str = "none") -> Iterator[Mailbox]:
         box.ca_file, context = _certificate(folder)
         more = {"ssl_context": context} if security == "tls" else {"tls_context": context, "require_starttls": True}
         more |= {"authenticator": box.authenticate, "auth_required": True, "auth_require_tls": security == "starttls"}
-    controller = Controller(box, hostname="127.0.0.1", port=0, **more)
-    controller._trigger_server = lambda: None  # it would connect to port 0
-    controller.start()
-    try:
-        box.port = controller.server.sockets[0].getsockname()[1]
-        yield box
-    finally:
-        controller.stop()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        box.port = probe.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=box.port, ready_timeout=30, **more)
+    with warnings.catch_warnings():
+        # It doesn't see that the whole connection is encrypted.
+        warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
+        controller.start()
+        try:
+            yield box
+        finally:
+            controller.stop()
 
 
 def _certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
