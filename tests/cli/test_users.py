@@ -57,3 +57,10 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     weak = openhearth("users", "create", "ada@example.com", "--password-stdin", data_dir=tmp_path, stdin="password123\n")
     assert weak.returncode == 1
     assert "password123" not in weak.stderr
+
+
+def test_the_servers_secrets_arent_needed_here(tmp_path: Path) -> None:
+    mail = '[mail]\nhost = "127.0.0.1"\nfrom = "hearth@example.com"\npassword_env = "NOT_SET_ANYWHERE"\n'
+    oidc = '[oidc]\nissuer = "https://login.example.com"\nclient_id = "x"\nclient_secret_env = "NOT_SET_ANYWHERE"\n'
+    (tmp_path / "openhearth.toml").write_text(mail + oidc)
+    assert openhearth("users", "list", data_dir=tmp_path).returncode == 0

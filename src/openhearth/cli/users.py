@@ -197,6 +197,8 @@ def links(ctx: click.Context, as_json: bool) -> None:
 def _with_people(settings: Settings, act: Callable[[People], Awaitable[T]]) -> T:
     import asyncio
 
+    import msgspec
+
     from openhearth.accounts.access import AccessTable
     from openhearth.accounts.organization.founding import found
     from openhearth.accounts.people.people import People
@@ -204,6 +206,8 @@ def _with_people(settings: Settings, act: Callable[[People], Awaitable[T]]) -> T
     from openhearth.store.database import Database
 
     server = running(settings)
+    # The server sends the mail and knows the provider; their secrets needn't be in this shell.
+    settings = msgspec.structs.replace(settings, mail=None, oidc=None)
 
     async def open_and_act() -> T:
         database = Database(settings.resolved_database_url)

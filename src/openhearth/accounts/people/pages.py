@@ -45,8 +45,8 @@ def endpoints(people: People) -> list[Endpoint]:
     for page in (*_for_all(people), *_for_links(people)):
         path = f"{PAGES}/{page.name}"
         table += [
-            Endpoint("GET", path, _shower(people, page), page.title + ": the page.", tag=TAG, public=True),
-            Endpoint("POST", path, _sender(people, page), page.title + ": its form.", tag=TAG, public=True),
+            Endpoint("GET", path, _shower(people, page), page.title + ": the page.", tag=TAG, public=True, page=True),
+            Endpoint("POST", path, _sender(people, page), page.title + ": its form.", tag=TAG, public=True, page=True),
         ]
     return table
 

@@ -44,8 +44,8 @@ def endpoints(people: People, oidc: OidcLogin) -> list[Endpoint]:
         return html.page("Welcome", html.paragraph(f"You are logged in as {made.user.email}."), headers=session)
 
     return [
-        Endpoint("GET", PATH + "/start", start, "Go to the OpenID provider.", tag=TAG, public=True),
-        Endpoint("GET", CALLBACK, callback, "Come back from it.", tag=TAG, public=True),
+        Endpoint("GET", PATH + "/start", start, "Go to the OpenID provider.", tag=TAG, public=True, page=True),
+        Endpoint("GET", CALLBACK, callback, "Come back from it.", tag=TAG, public=True, page=True),
     ]
 
 
