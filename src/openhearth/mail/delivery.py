@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 """Other processes write mail, too: the command line does."""
+GRACE_S = 5.0
 FIRST_PAUSE_S = 30
 LONGEST_PAUSE_S = 3600
 KEPT_S = 86400
@@ -37,20 +38,24 @@ class Delivery:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Deliver in the background until left. A message that is being sent then is sent again at the next start, at the worst."""
-        task = asyncio.create_task(self._run())
+        """Deliver in the background until left. A message that is being sent then is finished, or sent again at the next start."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._run(stop))
         try:
             yield
         finally:
+            stop.set()
+            self._database.mail_waiting.set()
+            await asyncio.wait({task}, timeout=GRACE_S)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _run(self) -> None:
+    async def _run(self, stop: asyncio.Event) -> None:
         while True:
             self._database.mail_waiting.clear()
             try:
-                while await self.step():
+                while not stop.is_set() and await self.step():
                     pass
                 await self._tidy()
             except StorageUnavailable:
@@ -58,6 +63,8 @@ class Delivery:
             except Exception as error:
                 # Whatever it was, mail must go on.
                 log.error("unforeseen %s in mail delivery", type(error).__name__)
+            if stop.is_set():
+                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._database.mail_waiting.wait(), POLL_S)
 

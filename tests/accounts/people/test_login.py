@@ -27,6 +27,9 @@ async def test_login_and_logout(town: Town) -> None:
     assert browser.cookies == {}
     browser.cookies = stolen
     assert (await browser.get(ME)).json()["error"]["code"] == "session_ended"
+    async with town.house.database.session() as session:
+        events = list(await session.scalars(select(AuditLogRow.type).order_by(AuditLogRow.position)))
+    assert events[-2:] == ["login.succeeded", "logout.succeeded"]
 
 
 async def test_the_token_is_nowhere_in_the_database(town: Town) -> None:

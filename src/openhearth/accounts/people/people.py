@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 from openhearth.accounts.access import AccessTable
+from openhearth.accounts.audit.record import record
 from openhearth.accounts.people import letters, pages, routes
 from openhearth.accounts.people.invites import routes as invite_routes
 from openhearth.accounts.people.invites.service import Invites
@@ -20,7 +21,7 @@ from openhearth.accounts.people.oidc.login import OidcLogin
 from openhearth.accounts.people.oidc.provider import Provider
 from openhearth.accounts.people.passwords import Passwords
 from openhearth.accounts.people.public_address import public_address
-from openhearth.accounts.people.sessions import Sessions
+from openhearth.accounts.people.sessions import Sessions, end_session
 from openhearth.accounts.people.throttle import Limits
 from openhearth.accounts.people.users import routes as user_routes
 from openhearth.accounts.people.users.service import Users
@@ -110,7 +111,9 @@ class People:
         """Raises PermissionDenied for a key: those are revoked."""
         if principal.access.kind != "session":
             raise PermissionDenied("Only sessions log out; a key is revoked.")
-        await self.sessions.end(principal.owner_id, principal.key_id)
+        async with self._database.session() as session:
+            await end_session(session, principal.owner_id, principal.key_id)
+            record(session, principal, "logout.succeeded", principal.owner_id)
 
     async def setup_link(self) -> str | None:
         """A path for the owner of a new installation, the first time this is asked; None: it is set up, or the link was made already."""

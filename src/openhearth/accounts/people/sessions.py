@@ -69,6 +69,13 @@ async def begin_session(session: AsyncSession, user: UserRow, visitor: Visitor) 
     return LoggedIn(token, user)
 
 
+async def end_session(session: AsyncSession, user_id: str, session_id: str) -> None:
+    """Raises NotFound for one that isn't this user's."""
+    wanted = delete(SessionRow).where(SessionRow.id == session_id, SessionRow.user_id == user_id)
+    if getattr(await session.execute(wanted), "rowcount", 0) != 1:
+        raise NotFound(f"No session '{session_id[:100]}'.", param="session_id")
+
+
 async def end_sessions(session: AsyncSession, user_id: str) -> None:
     """All of a user."""
     await session.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
@@ -132,9 +139,7 @@ class Sessions:
     async def end(self, user_id: str, session_id: str) -> None:
         """Raises NotFound for one that isn't this user's."""
         async with self._database.session() as session:
-            wanted = delete(SessionRow).where(SessionRow.id == session_id, SessionRow.user_id == user_id)
-            if getattr(await session.execute(wanted), "rowcount", 0) != 1:
-                raise NotFound(f"No session '{session_id[:100]}'.", param="session_id")
+            await end_session(session, user_id, session_id)
 
     async def end_all(self, user_id: str) -> None:
         """Log out everywhere."""
