@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from openhearth.errors import SetupError
-from openhearth.settings import EngineSettings, LimitSettings, Prices, Settings, Upstream, WebhookSettings, load, upstream_key
+from openhearth.settings import (
+    EngineSettings,
+    LimitSettings,
+    MailSettings,
+    OidcSettings,
+    Prices,
+    Settings,
+    Upstream,
+    WebhookSettings,
+    load,
+    upstream_key,
+)
 
 
 def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
@@ -159,6 +170,6 @@ def test_an_upstreams_key_comes_from_its_variable() -> None:
 
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
-    for kind in (Settings, EngineSettings, LimitSettings, Prices, Upstream, WebhookSettings):
-        for field in kind.__struct_fields__:
+    for kind in (Settings, EngineSettings, LimitSettings, MailSettings, OidcSettings, Prices, Upstream, WebhookSettings):
+        for field in kind.__struct_encode_fields__:
             assert f"`{field}`" in page or f"`[{field}]`" in page or f"\n{field} = " in page, f"{kind.__name__}.{field}"

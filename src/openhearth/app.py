@@ -28,6 +28,7 @@ from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.accounts.models_gate import ModelPermissions
 from openhearth.accounts.organization.founding import found
+from openhearth.accounts.people.people import People
 from openhearth.accounts.project_users import routes as project_users
 from openhearth.accounts.project_users.service import ProjectUsers
 from openhearth.accounts.projects import routes as projects
@@ -75,6 +76,7 @@ from openhearth.usage.spend_limits.service import SpendLimits
 from openhearth.web.endpoint import Endpoint
 from openhearth.web.middleware import RequestContext
 from openhearth.web.openapi import document
+from openhearth.web.proxies import Proxies
 from openhearth.web.router import make_router
 from openhearth.webhooks import routes as webhooks
 from openhearth.webhooks.events import emit
@@ -90,6 +92,7 @@ class House:
     database: Database
     keys: Keys
     access: AccessTable
+    people: People
     models: Models
     pool: Pool
     books: Books
@@ -127,6 +130,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
         access = AccessTable(database)
+        people = People(settings, database, access)
+        if settings.owner_password:
+            await people.users.ensure_owner_password(settings.owner_password)
         async with (
             open_webhooks(database, settings.webhooks) as told,
             RateLimits(database, access, settings.limits).running() as limits,
@@ -134,7 +140,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             last_use.written_down(access, database),
         ):
             try:
-                yield House(settings, database, keys, access, Models(settings), pool, books, limits, CollectorRegistry(), told)
+                models, registry = Models(settings), CollectorRegistry()
+                yield House(settings, database, keys, access, people, models, pool, books, limits, registry, told)
             finally:
                 await pool.close()  # ends what runs, so that its usage is still written
     finally:
@@ -161,7 +168,9 @@ def make_app(house: House) -> ASGIApp:
     metrics = health.RequestMetrics(house.registry)
     house.registry.register(health.EngineMetrics(house.pool))
     router = make_router(table, max_body=settings.max_body_mb * 2**20, body_timeout_s=settings.body_timeout_s)
-    app: ASGIApp = Guard(router, house.access, [e.path for e in table if e.public])
+    app: ASGIApp = Guard(
+        router, house.access, [e.path for e in table if e.public], house.people.sessions, Proxies(settings.trusted_proxies)
+    )
     if settings.cors_origins:
         app = CORSMiddleware(app, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
     return RequestContext(app, metrics.observe)
@@ -189,6 +198,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += audit.endpoints(AuditLog(database))
     table += rate_limits.endpoints(ProjectLimits(house.database, house.settings.limits, house.models.names))
     table += webhooks.endpoints(house.webhooks)
+    table += house.people.endpoints()
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

@@ -95,6 +95,7 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]], waitin
     settings = house.settings
     port = claim_port(settings.host, settings.port)
     address = f"http://{_shown_host(settings.host)}:{port}"
+    house.people.address.listens_on(address)
     local_key = "sk-local-" + secrets.token_urlsafe(24)
     house.access.admit(local_key, "local")
     _write_privately(_running_path(settings), msgspec.json.encode(Running(os.getpid(), address, local_key)))
@@ -117,7 +118,8 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]], waitin
     stopping = asyncio.create_task(stop.wait())
     greeting = asyncio.create_task(_greet(settings.host, port, address, ready))
     try:
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        async with house.people.at_work():
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         greeting.cancel()
         stopping.cancel()

@@ -104,6 +104,37 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: Dollars = 0.0
 
 
+class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+    """The SMTP server that mail leaves by."""
+
+    host: str
+    sender: str
+    """The sender's address; `from` in the file."""
+    port: int | None = None
+    """Default: 587 with starttls, 465 with tls, 25 with none."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password_env: str | None = None
+    """The environment variable that holds the password."""
+    ca_file: Path | None = None
+    """Certificates to trust in place of the machine's, PEM."""
+    timeout_s: float = 30.0
+
+
+class OidcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An OpenID Connect provider that people can log in by."""
+
+    issuer: str
+    """As it names itself, e.g. `https://login.example.com`."""
+    client_id: str
+    client_secret_env: str | None = None
+    """The environment variable that holds the client's secret. None: a public client, PKCE alone."""
+    name: str = "OpenID Connect"
+    """What the login page calls it."""
+    domains: tuple[str, ...] = ()
+    """Whose verified addresses may come in without an invite."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the whole program is told from outside."""
 
@@ -118,6 +149,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first admin key, for unattended starts (environment only)."""
     owner_email: str | None = None
     """The first owner's address; the owner can change it."""
+    owner_password: str | None = None
+    """The first owner's password, for unattended starts (environment only). It counts until one is set."""
+    public_url: str | None = None
+    """How people reach this server, e.g. `https://ai.example.com`: links and cookies go by it. Default: the address it listens on."""
+    registration: Literal["closed", "open"] | tuple[str, ...] = "closed"
+    """Who may register without an invite: nobody, anybody, or addresses of these domains."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` is believed."""
     default_model: Name = "smollm2:135m"
     """What aliases for chat and text models mean unless the table says otherwise."""
     embedding_model: Name = "minilm:l6"
@@ -138,6 +177,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str | None = None
     """The server that `chat`, `run` and `ps` talk to; default: the one on this data folder."""
     engines: EngineSettings = EngineSettings()
+    mail: MailSettings | None = None
+    """None: links are printed on the server's console."""
+    oidc: OidcSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
     limits: LimitSettings = LimitSettings()
     aliases: dict[Name, Name] = {}
@@ -164,8 +206,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _FROM_ENVIRONMENT = (
-    "host", "port", "data_dir", "database_url", "api_key", "admin_key", "owner_email", "default_model", "embedding_model", "offline",
-    "max_body_mb", "log_level", "base_url",
+    "host", "port", "data_dir", "database_url", "api_key", "admin_key", "owner_email", "owner_password", "public_url", "default_model",
+    "embedding_model", "offline", "max_body_mb", "log_level", "base_url",
 )  # fmt: skip
 _OTHER_VARIABLES = (PREFIX + "CONFIG", PREFIX + "DEBUG", PREFIX + "OPENAI_SPEC", PREFIX + "FUZZ_EXAMPLES")
 """Read elsewhere, the last two by the tests."""
@@ -175,6 +217,8 @@ _NAMES = {
     "": Settings.__struct_fields__,
     "engines": EngineSettings.__struct_fields__,
     "limits": LimitSettings.__struct_fields__,
+    "mail": MailSettings.__struct_encode_fields__,
+    "oidc": OidcSettings.__struct_fields__,
     "webhooks": WebhookSettings.__struct_fields__,
     "upstreams": Upstream.__struct_fields__,
 }  # fmt: skip
@@ -197,10 +241,19 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
         raise SetupError(Origins(given, from_environment, PREFIX, file).explained(str(error), _NAMES), exit_status=78) from None
     for mistake in _mistakes(settings):
         raise SetupError(f"Settings: {mistake}.", exit_status=78)
-    keys = (upstream.api_key_env for upstream in settings.upstreams if upstream.api_key_env)
-    if unknown := unknown_variable(environ, PREFIX, _FROM_ENVIRONMENT, Settings.__struct_fields__, (*_OTHER_VARIABLES, *keys)):
+    others = (*_OTHER_VARIABLES, *_secret_variables(settings))
+    if unknown := unknown_variable(environ, PREFIX, _FROM_ENVIRONMENT, Settings.__struct_fields__, others):
         raise SetupError(unknown, exit_status=78)
     return msgspec.structs.replace(settings, data_dir=settings.data_dir.expanduser().resolve())
+
+
+def _secret_variables(settings: Settings) -> Iterator[str]:
+    """Those that the settings name themselves."""
+    yield from (upstream.api_key_env for upstream in settings.upstreams if upstream.api_key_env)
+    if settings.mail and settings.mail.password_env:
+        yield settings.mail.password_env
+    if settings.oidc and settings.oidc.client_secret_env:
+        yield settings.oidc.client_secret_env
 
 
 def _mistakes(settings: Settings) -> Iterator[str]:
@@ -266,17 +319,22 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SetupError(f"{path}: {error}", exit_status=78) from None
-    for name in ("api_key", "admin_key"):
+    for name in ("api_key", "admin_key", "owner_password"):
         if name in values:
-            raise SetupError(f"{path}: a key doesn't belong in a file; set {PREFIX}{name.upper()} instead.", exit_status=78)
+            raise SetupError(f"{path}: a secret doesn't belong in a file; set {PREFIX}{name.upper()} instead.", exit_status=78)
     return values
 
 
 def upstream_key(upstream: Upstream, environ: Mapping[str, str] | None = None) -> str | None:
     """The upstream's key from its environment variable; SetupError if it is named but not set."""
-    if upstream.api_key_env is None:
+    return secret(upstream.api_key_env, f"Upstream {upstream.name}", environ)
+
+
+def secret(variable: str | None, wanted_by: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """What the environment variable holds. None: no variable is named. SetupError if it is named but not set."""
+    if variable is None:
         return None
-    key = (os.environ if environ is None else environ).get(upstream.api_key_env)
-    if not key:
-        raise SetupError(f"Upstream {upstream.name}: {upstream.api_key_env} is not set.", exit_status=78)
-    return key
+    value = (os.environ if environ is None else environ).get(variable)
+    if not value:
+        raise SetupError(f"{wanted_by}: {variable} is not set.", exit_status=78)
+    return value

@@ -14,7 +14,8 @@ from openhearth import __version__
 from tests.support.serving import RunningServer
 
 COMMANDS = (
-    "serve", "chat", "run", "pull", "models", "show", "rm", "ps", "projects", "keys", "limits", "usage", "webhooks", "doctor", "version",
+    "serve", "chat", "run", "pull", "models", "show", "rm", "ps", "projects", "keys", "users", "limits", "usage", "webhooks",
+    "doctor", "version",
 )  # fmt: skip
 
 

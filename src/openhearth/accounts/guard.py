@@ -12,6 +12,7 @@ from openhearth.accounts.access import DEFAULT_PROJECT, AccessTable
 from openhearth.accounts.policy import NO_POLICY
 from openhearth.accounts.principal import Access, Principal
 from openhearth.errors import AuthenticationFailed
+from openhearth.web.proxies import Proxies
 
 COOKIE = "openhearth_session"
 _NO_KEY = (
@@ -31,19 +32,29 @@ class Sessions(Protocol):
 class Guard:
     """Puts the `principal` into the scope's state, or raises AuthenticationFailed."""
 
-    def __init__(self, app: ASGIApp, access: AccessTable, public: Collection[str], sessions: Sessions | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: AccessTable,
+        public: Collection[str],
+        sessions: Sessions | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._app = app
         self._access = access
         self._public = frozenset(public)
         self._sessions = sessions
+        self._proxies = proxies or Proxies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["state"]["address"] = self._proxies.client(scope)
         if scope["type"] == "http" and scope["path"] not in self._public:
             headers = dict(scope["headers"])
             access = await self._check(headers, scope)
             await self._access.refresh()
             project_id = chosen_project(access, headers, self._access.membership.active_projects)
-            principal = Principal(access, project_id, _address(scope), _text(headers, b"user-agent"))
+            principal = Principal(access, project_id, scope["state"]["address"], _text(headers, b"user-agent"))
             principal.policy = self._access.membership.policies.get(project_id, NO_POLICY)
             scope["state"]["principal"] = principal
             scope["state"]["notices"] = principal.notices
@@ -97,11 +108,6 @@ def chosen_project(access: Access, headers: dict[bytes, bytes], active: Collecti
             code="mismatched_project",
         )
     return access.project_id
-
-
-def _address(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return str(client[0])[:64] if client else None
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:

@@ -75,10 +75,11 @@ async def _serve(settings: Settings) -> None:
         from openhearth.app import open_house
 
         async with open_house(settings) as house:
+            setup = await house.people.setup_link()
             key = None if settings.api_key or await house.keys.list() else (await house.keys.create("first"))[0]
 
             async def ready(address: str) -> None:
-                _greet(settings, address, key)
+                _greet(settings, address, key, setup and house.people.address.url + setup)
                 await _warm_up(house)
 
             await serving.serve(house, ready=ready, waiting=_waiting)
@@ -96,7 +97,7 @@ async def _warm_up(house: House) -> None:
             complain(f"{name}: {error.message}")
 
 
-def _greet(settings: Settings, address: str, key: str | None) -> None:
+def _greet(settings: Settings, address: str, key: str | None, setup: str | None) -> None:
     show(f"{styled('Open Hearth', 'bold')} listens on {styled(address, 'cyan')}")
     if not settings.host.startswith(LOOPBACK):
         note(
@@ -107,6 +108,8 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
         show(f"Key: {styled(key, 'bold')}   (shown this once; `openhearth keys create` makes more)")
     elif not settings.api_key:
         show("Key: as before; if it is lost, `openhearth keys create` makes another")
+    if setup:
+        show(f"Owner: {styled(setup, 'bold')}\n  sets your address and password (shown this once; later: `openhearth users links`)")
     shown = key or "YOUR_KEY"
     show("")
     show(

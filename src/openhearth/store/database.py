@@ -33,6 +33,8 @@ class Database:
         self.url = url = _with_driver(url)
         self.access_changes = 0
         """Commits of this process that changed who may do what; counted so that `accounts.access` looks again at once."""
+        self.mail_waiting = asyncio.Event()
+        """Set when this process has committed mail, so that `mail.delivery` looks at once."""
         try:
             if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
                 Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -103,6 +103,8 @@ class Endpoint:
     public: bool = False
     """Answers without a key: health and login only."""
     deprecated: bool = False
+    page: bool = False
+    """For browsers: answers with HTML, and isn't part of the documented API."""
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:

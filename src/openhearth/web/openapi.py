@@ -19,7 +19,7 @@ _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of these endpoints."""
-    endpoints = list(endpoints)
+    endpoints = [endpoint for endpoint in endpoints if not endpoint.page]
     types = _types(endpoints)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = dict(zip(map(id, types), schemas, strict=True))

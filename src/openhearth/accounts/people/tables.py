@@ -30,10 +30,11 @@ class LinkRow(Table):
     """A link that works once: it proves an address, resets a password, or accepts an invite. Its token is kept as SHA-256 only."""
 
     __tablename__ = "links"
+    __table_args__ = (Index("links_by_subject", "subject_id"),)
 
     hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     purpose: Mapped[str] = mapped_column(String(32))
-    """verify, reset or invite"""
+    """register, reset, invite or setup; nothing: one that was never given out"""
     email: Mapped[str] = mapped_column(String(320))
     subject_id: Mapped[str] = mapped_column(String(64))
     """The user's or the invite's id."""

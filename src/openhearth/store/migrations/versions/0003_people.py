@@ -57,7 +57,9 @@ def upgrade() -> None:
         sa.Column("recipient", sa.String(320), nullable=False),
         sa.Column("subject", sa.String(998), nullable=False),
         sa.Column("text", sa.Text, nullable=False),
+        sa.Column("link", sa.String(512)),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("next_at", sa.BigInteger, nullable=False),
         sa.Column("sent_at", sa.BigInteger),
@@ -65,6 +67,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position"),
     )
     op.create_index("mail_by_time", "mail", ["sent_at", "next_at"])
+    op.create_index("mail_by_expiry", "mail", ["expires_at"])
+    op.create_index("links_by_subject", "links", ["subject_id"])
 
 
 def downgrade() -> None:

@@ -1,0 +1,1 @@
+"""Users of the organization, as its owners manage them."""
