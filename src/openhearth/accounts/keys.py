@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from openhearth.accounts.access import DEFAULT_PROJECT, MINIMUM_LENGTH, changed, digest
 from openhearth.accounts.organization.founding import owner_of
 from openhearth.accounts.tables import ApiKeyRow
-from openhearth.errors import NotFound, SetupError
+from openhearth.errors import Conflict, NotFound, SetupError
 from openhearth.store.database import Database
 from openhearth.wire.ids import new_id
 
@@ -71,7 +72,8 @@ class Keys:
         async with self._database.session() as session:
             known = await session.scalar(select(ApiKeyRow.id).where(ApiKeyRow.hash == digest(key)))
         if known is None:
-            await self.create("from the environment", project_id=project_id, key=key)
+            with suppress(Conflict):  # another process was quicker
+                await self.create("from the environment", project_id=project_id, key=key)
 
     async def list(self, *, revoked: bool = False) -> list[ApiKeyRow]:
         """The keys in force, oldest first; with `revoked` also the others."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import DEFAULT_PROJECT
 from openhearth.accounts.tables import ApiKeyRow, OrganizationRow, ProjectMemberRow, ProjectRow, UserRow
+from openhearth.errors import Conflict
 from openhearth.store.database import Database
 from openhearth.wire.ids import new_id
 
@@ -25,7 +25,7 @@ async def found(database: Database, owner_email: str | None = None) -> None:
     try:
         async with database.session() as session:
             await _found(session, (owner_email or FIRST_OWNER).lower())
-    except IntegrityError:
+    except Conflict:
         return  # another process was quicker
 
 
