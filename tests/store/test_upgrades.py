@@ -18,8 +18,8 @@ from openhearth.store.address import parse
 from openhearth.store.connections import open_patient_engine
 from openhearth.store.database import HEAD, Database
 from openhearth.store.upgrading import upgrade
-from tests.support.samples import Rows, fill, read
 from tests.support.databases import KINDS, Postgres, sqlite_url
+from tests.support.samples import Rows, fill, read
 
 EARLIER = [f"{number:04}" for number in range(1, int(HEAD))]
 OLD_KEY = "sk-of-the-first-release-0123456789"

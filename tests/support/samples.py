@@ -26,8 +26,11 @@ async def fill(connection: AsyncConnection, given: Rows) -> Rows:
 
 
 async def read(connection: AsyncConnection) -> dict[str, list[dict[str, Any]]]:
-    """All rows."""
-    return {table.name: [dict(row._mapping) for row in await connection.execute(table.select())] for table in await tables_of(connection)}
+    """All rows, in the order of their primary keys."""
+    return {
+        table.name: [dict(row._mapping) for row in await connection.execute(table.select().order_by(*table.primary_key.columns))]
+        for table in await tables_of(connection)
+    }
 
 
 def _sample(table: Table, column: Column[Any], written: Rows) -> Any:

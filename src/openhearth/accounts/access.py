@@ -27,7 +27,7 @@ REFRESH_S = 1.0
 KEPT_S = 60.0
 """How long the last view counts while the database is away. What is revoked elsewhere meanwhile isn't noticed."""
 PATIENCE_S = 2.0
-"""How long a request waits for a new view while the last one counts."""
+"""How long requests wait for a new view while the last one counts."""
 DEFAULT_PROJECT = "proj_default"
 MINIMUM_LENGTH = 16
 
@@ -108,7 +108,8 @@ class AccessTable:
             self._reading = asyncio.create_task(self._read())
         reading, patience = self._reading, None
         if self._may_be_kept(wanted):
-            patience = PATIENCE_S if self._failure is None else 0.0
+            waited = time.monotonic() - self._tried_at
+            patience = max(0.0, PATIENCE_S - waited) if self._failure is None else 0.0
         await asyncio.wait({reading}, timeout=patience)
         return reading.done()
 

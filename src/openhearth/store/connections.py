@@ -15,8 +15,8 @@ from openhearth.store.address import Address
 
 LOCK_TIMEOUT_S = 5.0
 """How long a statement waits for another's lock: SQLite's busy timeout, PostgreSQL's lock_timeout."""
-STATEMENT_TIMEOUT_S = 10.0
-ANSWER_TIMEOUT_S = 12.0
+STATEMENT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 6.0
 """The driver's own limit, for a server that is frozen or cut off and can't keep the one before."""
 POOL_TIMEOUT_S = 5.0
 RECYCLE_S = 1800

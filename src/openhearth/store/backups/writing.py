@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -29,8 +30,9 @@ async def back_up(address: Address, target: Path) -> str:
             return await asyncio.to_thread(revision, part)
     except OSError as error:
         raise SetupError(f"Can't write {target}: {error.strerror or type(error).__name__}.", exit_status=74) from error
-    except DBAPIError as error:
-        raise SetupError(f"The backup could not be made ({type(error.orig).__name__}).", exit_status=74) from error
+    except (DBAPIError, sqlite3.Error) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise SetupError(f"The backup could not be made ({reason}).", exit_status=74) from error
 
 
 async def _write_rows(address: Address, part: Path) -> None:
