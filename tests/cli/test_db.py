@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,9 @@ def test_keys_are_made_and_revoked_beside_a_server_on_postgresql(postgres: Postg
         with client_of(server, made["key"]) as client:
             assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content == "Hello"
             assert db("keys", "revoke", made["id"], data_dir=tmp_path, **url).returncode == 0
+            time.sleep(1.5)
             with pytest.raises(openai.AuthenticationError):
-                for _ in range(50):
-                    client.models.list()
-                    import time
-
-                    time.sleep(0.1)
+                client.models.list()
 
 
 def test_status_before_and_after(tmp_path: Path) -> None:
