@@ -8,22 +8,34 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.support.serving import FAKE, KEY, RunningServer, started
+from tests.support.serving import FAKE, KEY, RunningServer, greeting, started
 
 
 def get(server: RunningServer, path: str, key: str | None = KEY) -> tuple[int, Any]:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
         with urllib.request.urlopen(urllib.request.Request(server.root + path, headers=headers), timeout=30) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def post(server: RunningServer, path: str, body: object) -> tuple[int, Any]:
+    request = urllib.request.Request(server.root + path, data=json.dumps(body).encode(), headers={"authorization": f"Bearer {KEY}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -70,7 +82,7 @@ def test_every_route_but_health_wants_a_key(server: RunningServer) -> None:
     """Peers were caught with keys that guard only some routes or prefixes."""
     status, document = get(server, "/openapi.json")
     assert status == 200
-    public = {"/healthz", "/readyz"}
+    public = {"/", "/healthz", "/readyz"}
     for path, operations in document["paths"].items():
         concrete = path.replace("{", "").replace("}", "")
         for method in operations:
@@ -99,20 +111,23 @@ def test_health_needs_no_key(server: RunningServer) -> None:
     assert get(server, "/readyz", key=None)[1]["status"] == "ready"
 
 
+def test_the_root_says_what_this_is_and_nothing_else(server: RunningServer) -> None:
+    status, body = get(server, "/", key=None)
+    assert status == 200
+    assert body["name"] == "Open Hearth"
+    assert "key" in body["message"]
+    for path in ("/healthz", "/openapi.json", "/v1"):
+        assert path in body["message"]
+    assert "fake:chat" not in str(body)
+    assert post(server, "/", {})[0] == 405
+
+
 def test_metrics_count_requests_by_route_without_content(server: RunningServer) -> None:
     get(server, "/v1/models/some-very-private-name")
     request = urllib.request.Request(server.root + "/metrics", headers={"authorization": f"Bearer {KEY}"})
     text = urllib.request.urlopen(request, timeout=10).read().decode()
     assert 'openhearth_requests_total{method="GET",route="/readyz",status="200"}' in text
     assert "very-private-name" not in text
-
-
-def greeting(server: RunningServer) -> str:
-    """What a start prints, whole: it answers before it has printed all."""
-    until = time.monotonic() + 30
-    while "Ctrl-C stops it." not in (shown := server.output.read_text()) and time.monotonic() < until:
-        time.sleep(0.02)
-    return shown
 
 
 def test_the_first_start_shows_a_key_once_and_it_works(tmp_path: Path) -> None:
@@ -127,6 +142,19 @@ def test_the_first_start_shows_a_key_once_and_it_works(tmp_path: Path) -> None:
         assert key not in second.output.read_text()
         assert get(second, "/v1/models", key)[0] == 200
     assert "if it is lost, `openhearth keys create` makes another" in second.output.read_text()
+
+
+def test_the_programs_that_it_prints_run_as_they_stand(tmp_path: Path) -> None:
+    with started(tmp_path / "data", environ={"OPENHEARTH_API_KEY": ""}) as first:
+        printed = greeting(first)
+        programs = printed[printed.index("# openai 1.0") : printed.index("Ctrl-C")]
+        today, legacy = programs.split("\n\n")[:2]
+        compile(programs, "both", "exec")
+        assert legacy.startswith("# openai 0.")
+        compile(legacy, "legacy", "exec")
+        done = subprocess.run([sys.executable, "-"], input=today, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -195,6 +223,55 @@ def test_a_signal_while_an_engine_starts(tmp_path: Path, number: signal.Signals,
         assert "Traceback" not in running.output.read_text()
 
 
+@contextmanager
+def streaming(server: RunningServer) -> Iterator[list[bytes]]:
+    """A client in the midst of an answer; what it has read, once it is over."""
+    body = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "[[tokens:2000]] [[delay_ms:20]]"}]}
+    request = urllib.request.Request(
+        server.base_url + "/chat/completions", data=json.dumps(body).encode(), headers={"authorization": f"Bearer {KEY}"}
+    )
+    read: list[bytes] = []
+    with urllib.request.urlopen(request, timeout=30) as response:
+        response.readline()
+        reading = threading.Thread(target=lambda: read.extend(response))
+        reading.start()
+        yield read
+        reading.join(30)
+
+
+def test_ctrl_c_says_what_it_waits_for_and_tells_the_client(tmp_path: Path) -> None:
+    with started(tmp_path / "data") as running:
+        with streaming(running) as read:
+            running.process.send_signal(signal.SIGINT)
+            assert running.process.wait(15) == 0
+        assert "1 answer is being written; waiting for it, at most 5 s. Ctrl-C again stops at once." in running.output.read_text()
+        event = json.loads(next(line for line in reversed(read) if line.startswith(b"data: ")).removeprefix(b"data: "))
+        assert (event["error"]["message"], event["error"]["code"]) == ("The server is stopping.", "engine_unavailable")
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 1.0])
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, pause_s: float) -> None:
+    with started(tmp_path / "data") as running:
+        engines = running.children()
+        with streaming(running):
+            running.process.send_signal(signal.SIGINT)
+            time.sleep(pause_s + 0.1)
+            at = time.monotonic()
+            running.process.send_signal(signal.SIGINT)
+            assert running.process.wait(15) == 0
+            assert time.monotonic() - at < 2.5
+        assert not any(engine.is_running() for engine in engines)
+        assert "Traceback" not in running.output.read_text()
+
+
+def test_ctrl_c_with_nothing_to_wait_for_says_no_more_than_that_it_stopped(tmp_path: Path) -> None:
+    with started(tmp_path / "data") as running:
+        greeting(running)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(15) == 0
+        assert "being written" not in running.output.read_text()
+
+
 def test_kill_9_leaves_no_engine_and_the_next_start_works(tmp_path: Path) -> None:
     with started(tmp_path / "data") as running:
         until = time.monotonic() + 10
@@ -235,3 +312,22 @@ def test_the_log_holds_no_key_and_no_prompt(server: RunningServer) -> None:
     assert secret not in log
     assert KEY not in log
     assert "ended by itself" in log
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/responses", "/v1/files", "/v1/engines/davinci/search", "/v1/classifications", "/v1/v1/engines/ada/answers"]
+)
+def test_openais_other_endpoints_are_no_typing_errors(server: RunningServer, path: str) -> None:
+    status, body = post(server, path, {"file": "x"})
+    assert (status, body["error"]["code"]) == (404, "unsupported_endpoint")
+
+
+def test_a_doubled_version_counts_once(server: RunningServer) -> None:
+    """openai 0.11 and before add it themselves."""
+    asked = {"prompt": "[[say:one two]]", "max_tokens": 20}
+    assert post(server, "/v1/v1/engines/davinci-codex/completions", asked)[1]["choices"][0]["text"] == "one two"
+    assert get(server, "/v1/v1/models")[0] == 200
+    for path in ("/v1/v1/models", "/v1/v1/engines"):
+        assert get(server, path, key=None)[0] == 401
+    for path in ("/v1/v1/v1/models", "/v1/v1", "/v1/v1/healthz", "/v1" * 2000 + "/models"):
+        assert get(server, path)[0] == 404, path

@@ -11,11 +11,27 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from openhearth import health
+from openhearth.accounts import last_use
 from openhearth.accounts.access import AccessTable
+from openhearth.accounts.api_keys import admin_routes as admin_api_keys
+from openhearth.accounts.api_keys import routes as project_api_keys
+from openhearth.accounts.api_keys.admin import AdminKeys
+from openhearth.accounts.api_keys.own import OwnKeys
+from openhearth.accounts.api_keys.service import ProjectKeys
 from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.accounts.models_gate import ModelPermissions
 from openhearth.accounts.organization.founding import found
+from openhearth.accounts.project_users import routes as project_users
+from openhearth.accounts.project_users.service import ProjectUsers
+from openhearth.accounts.projects import routes as projects
+from openhearth.accounts.projects import settled_routes as project_settings
+from openhearth.accounts.projects.service import Projects
+from openhearth.accounts.projects.settled import ProjectSettings
+from openhearth.accounts.retention import routes as data_retention
+from openhearth.accounts.retention.service import Retention
+from openhearth.accounts.service_accounts import routes as service_accounts
+from openhearth.accounts.service_accounts.service import ServiceAccounts
 from openhearth.accounts.work import Gates
 from openhearth.engines.contract import EngineKind, Launcher
 from openhearth.engines.embedding import EmbeddingLauncher
@@ -55,9 +71,9 @@ class House:
     registry: CollectorRegistry
 
     @property
-    def busy(self) -> bool:
-        """Whether an engine is answering."""
-        return any(status.in_use for status in self.pool.status())
+    def answers(self) -> int:
+        """How many are being written: the slots in use."""
+        return sum(status.in_use for status in self.pool.status())
 
     @property
     def preloaded(self) -> tuple[str, ...]:
@@ -66,7 +82,7 @@ class House:
 
     @property
     def inference(self) -> Inference:
-        return Inference(self.models, self.pool, Meter(self.registry), Gates([ModelPermissions()]))
+        return Inference(self.models, self.pool, Meter(self.registry), Gates([ModelPermissions(self.models.meaning)]))
 
 
 @asynccontextmanager
@@ -82,7 +98,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             await keys.ensure(settings.api_key)
         if settings.admin_key:
             await keys.ensure(settings.admin_key, project_id=None)
-        yield House(settings, database, keys, AccessTable(database), Models(settings), pool, CollectorRegistry())
+        access = AccessTable(database)
+        async with last_use.written_down(access, database):
+            yield House(settings, database, keys, access, Models(settings), pool, CollectorRegistry())
     finally:
         await pool.close()
         await database.close()
@@ -124,6 +142,20 @@ def endpoints(house: House) -> list[Endpoint]:
     table += edits.endpoints(inference)
     table += decisions.endpoints(inference)
     table += stored_completions.endpoints(stored)
+    table += managing_projects(house.database, house.access)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table
+
+
+def managing_projects(database: Database, access: AccessTable) -> list[Endpoint]:
+    """Projects and who and what is in them: users, service accounts, keys; and what may be kept."""
+    return [
+        *projects.endpoints(Projects(database)),
+        *project_settings.endpoints(ProjectSettings(database)),
+        *project_users.endpoints(ProjectUsers(database)),
+        *service_accounts.endpoints(ServiceAccounts(database)),
+        *project_api_keys.endpoints(ProjectKeys(database, access), OwnKeys(database, access)),
+        *admin_api_keys.endpoints(AdminKeys(database, access)),
+        *data_retention.endpoints(Retention(database)),
+    ]

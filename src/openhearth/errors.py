@@ -7,7 +7,8 @@
     ├── AuthenticationFailed      401 invalid_api_key
     ├── PermissionDenied          403
     ├── NotFound                  404
-    │   └── ModelNotFound         404 model_not_found
+    │   ├── ModelNotFound         404 model_not_found
+    │   └── UnsupportedEndpoint   404 unsupported_endpoint
     ├── MethodNotAllowed          405
     ├── RequestTimeout            408
     ├── Conflict                  409
@@ -104,6 +105,12 @@ class ModelNotFound(NotFound):
     """No model of that name; the message lists the nearest names."""
 
     code = "model_not_found"
+
+
+class UnsupportedEndpoint(NotFound):
+    """One of OpenAI's endpoints that this version doesn't have; the message says what to use."""
+
+    code = "unsupported_endpoint"
 
 
 class MethodNotAllowed(OpenHearthError):

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`, `/openapi.json`, `/openhearth/engines`: whether it lives, can answer, and what it counts."""
+"""`/`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, `/openhearth/engines`: whether it lives, can answer, and what it counts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ class Health(msgspec.Struct, frozen=True):
 
     status: str
     version: str = __version__
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """What a browser, or somebody who wonders, gets at `/`."""
+
+    name: str = "Open Hearth"
+    message: str = (
+        "This server answers OpenAI's API under /v1. All but /healthz and /readyz wants a key: Authorization: Bearer YOUR_KEY. "
+        "With one, /openapi.json tells all endpoints."
+    )
 
 
 class EngineList(msgspec.Struct, frozen=True):
@@ -71,6 +81,9 @@ class EngineMetrics(Collector):
 def endpoints(database: Database, pool: Pool, registry: CollectorRegistry, openapi: Callable[[], dict[str, Any]]) -> list[Endpoint]:
     """This module's rows of the route table. `openapi` is called when asked: it needs the whole table."""
 
+    async def root(_call: Call) -> Reply:
+        return json_reply(Welcome())
+
     async def healthz(_call: Call) -> Reply:
         return json_reply(Health("ok"))
 
@@ -90,6 +103,7 @@ def endpoints(database: Database, pool: Pool, registry: CollectorRegistry, opena
         return json_reply(EngineList(pool.status()))
 
     return [
+        Endpoint("GET", "/", root, "What this is.", response=Welcome, tag="Health", public=True),
         Endpoint("GET", "/healthz", healthz, "The process answers.", response=Health, tag="Health", public=True),
         Endpoint("GET", "/readyz", readyz, "Requests can be answered.", response=Health, tag="Health", public=True),
         Endpoint("GET", "/metrics", metrics, "Prometheus metrics.", tag="Health", permission="api.engines.read"),

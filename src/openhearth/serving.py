@@ -12,10 +12,11 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -79,8 +80,11 @@ async def data_folder(settings: Settings) -> AsyncIterator[None]:
         lock.release()
 
 
-async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> None:
-    """Serve until SIGINT or SIGTERM. `ready` is awaited with the base address once the port is ours."""
+async def serve(house: House, *, ready: Callable[[str], Awaitable[None]], waiting: Callable[[int], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` is awaited with the base address once the port is ours.
+
+    Answers that are being written then may go on for `GRACE_S`; `waiting` is told how many. A second signal ends them at once.
+    """
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
@@ -108,10 +112,7 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
         http1_settings=HTTP1Settings(header_read_timeout=round(settings.idle_timeout_s * 1000)),
     )
     _settle_memory()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signal_number, stop.set)
+    stop, at_once = _signals()
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     greeting = asyncio.create_task(_greet(settings.host, port, address, ready))
@@ -120,9 +121,11 @@ async def serve(house: House, *, ready: Callable[[str], Awaitable[None]]) -> Non
     finally:
         greeting.cancel()
         stopping.cancel()
-        await _drain(house)
+        hurry = asyncio.create_task(at_once.wait())
+        await _drain(house, hurry, waiting)
         server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait({serving}, timeout=GRACE_S)
+        await asyncio.wait({serving, hurry}, timeout=GRACE_S, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(greeting)
     if serving.done() and serving.exception():
@@ -136,12 +139,22 @@ def _settle_memory() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
-async def _drain(house: House) -> None:
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first and by the second SIGINT or SIGTERM."""
+    stop, at_once = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: (at_once if stop.is_set() else stop).set())
+    return stop, at_once
+
+
+async def _drain(house: House, hurry: asyncio.Task[Any], waiting: Callable[[int], None]) -> None:
     """Give running answers a moment, then stop the engines: what still streams ends with an error event, not a hang."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(GRACE_S):
-            while house.busy:  # noqa: ASYNC110 - once, on the way out
-                await asyncio.sleep(0.05)
+    if house.answers:
+        waiting(house.answers)
+    until = time.monotonic() + GRACE_S
+    while house.answers and not hurry.done() and time.monotonic() < until:
+        await asyncio.wait({hurry}, timeout=0.05)
     await house.pool.close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from openhearth.accounts.access import REFRESH_S, AccessTable
 from openhearth.accounts.keys import Keys
@@ -76,6 +77,27 @@ async def test_the_key_of_an_unattended_start(keys: Keys, access: AccessTable) -
     await keys.ensure(given)
     with pytest.raises(AuthenticationFailed):
         await access.check(given)
+
+
+async def test_processes_that_start_at_once_with_one_key(keys: Keys, access: AccessTable) -> None:
+    given = "sk-from-the-environment-1234"
+    await asyncio.gather(*(keys.ensure(given, project_id=None) for _ in range(4)))
+    assert len(await keys.list()) == 1
+    assert (await access.check(given)).kind == "admin"
+
+
+async def test_a_key_that_is_known_costs_no_query(keys: Keys, access: AccessTable, database: Database) -> None:
+    secret, _row = await keys.create("laptop")
+    await access.check(secret)
+    asked: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    for _ in range(50):
+        await access.check(secret)
+    for _ in range(50):
+        with pytest.raises(AuthenticationFailed):
+            await access.check("sk-proj-" + "x" * 40)
+    # The view may have grown old meanwhile: then it is one look at the organization's version.
+    assert len(asked) <= 1
 
 
 @pytest.mark.parametrize("weak", ["short", "has a blank in the middle", "ünicode-ünicode-ünicode"])

@@ -13,7 +13,7 @@ import pytest
 from openhearth import __version__
 from tests.support.serving import RunningServer
 
-COMMANDS = ("serve", "chat", "run", "pull", "models", "show", "rm", "ps", "keys", "db", "doctor", "version")
+COMMANDS = ("serve", "chat", "run", "pull", "models", "show", "rm", "ps", "projects", "keys", "db", "doctor", "version")
 
 
 def openhearth(*arguments: str, data_dir: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

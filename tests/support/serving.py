@@ -91,6 +91,14 @@ def started(
         _stop(process)
 
 
+def greeting(server: RunningServer) -> str:
+    """What a start prints, whole: it answers before it has printed all."""
+    until = time.monotonic() + 30
+    while "Ctrl-C stops it." not in (shown := server.output.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return shown
+
+
 def _address(process: subprocess.Popen[bytes], data_dir: Path, output: Path) -> str:
     until = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < until and process.poll() is None:

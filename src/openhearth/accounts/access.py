@@ -61,10 +61,12 @@ class AccessTable:
         self._changes = -1
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
-        self._failure: OpenHearthError | None = None
+        self._failure: str | None = None
         self._reading: asyncio.Task[None] | None = None
         self.membership = Membership()
         """Who has which role where, as of the last look."""
+        self.last_used: dict[str, int] = {}
+        """Key -> Unix seconds; `accounts.last_use` writes it down and takes it out."""
 
     def admit(self, key: str, key_id: str) -> None:
         """Accept a key that is in no database and may do everything, as long as this process lives."""
@@ -74,11 +76,13 @@ class AccessTable:
     async def check(self, key: str) -> Access:
         """Whose key this is. Raises AuthenticationFailed; StorageUnavailable if that can't be known."""
         await self.refresh()
-        access = self._known.get(digest(key))
+        access, now = self._known.get(digest(key)), time.time()
         if access is None and self._failure is not None:
-            raise self._failure  # it may be newer than what is remembered
-        if access is None or (access.expires_at is not None and access.expires_at <= time.time()):
+            raise StorageUnavailable(self._failure)  # it may be newer than what is remembered
+        if access is None or (access.expires_at is not None and access.expires_at <= now):
             raise AuthenticationFailed(f"Incorrect API key provided: {_shown(key)}. `openhearth keys create` makes one on the server.")
+        if access.kind != "local":
+            self.last_used[access.key_id] = int(now)
         return access
 
     async def refresh(self) -> None:
@@ -94,7 +98,7 @@ class AccessTable:
             if self._changes >= wanted:
                 return  # else the reading had begun before the change
         if not self._may_be_kept(wanted):
-            raise self._failure or StorageUnavailable("The database doesn't answer. Try again.")
+            raise StorageUnavailable(self._failure or "The database doesn't answer. Try again.")
 
     async def _look(self, wanted: int) -> bool:
         """Read, or wait for the reading that goes on: many requests find the view old at once, one reads it for all.
@@ -122,10 +126,10 @@ class AccessTable:
             async with self._database.session() as session:
                 await self._read_in(session)
         except OpenHearthError as error:
-            self._failure = error
+            self._failure = error.message
         except Exception as error:
             log.error("who may do what can't be read: %s", type(error).__name__)
-            self._failure = StorageUnavailable("The database can't be read. The server's log tells more.")
+            self._failure = "The database can't be read. The server's log tells more."
         else:
             self._read_at, self._changes, self._failure = started, changes, None
 
@@ -167,7 +171,6 @@ def _admin(organization_id: str, row: ApiKeyRow, membership: Membership) -> Acce
 def _of_project(organization_id: str, row: ApiKeyRow, membership: Membership) -> Access:
     project_id = row.project_id or ""
     allowed = membership.of_key(row) & OF_PROJECTS & _scopes(row)
-    models = {project_id: membership.models[project_id]} if project_id in membership.models else {}
     return Access(
         "project",
         row.id,
@@ -178,7 +181,6 @@ def _of_project(organization_id: str, row: ApiKeyRow, membership: Membership) ->
         {project_id: allowed},
         row.expires_at,
         _actor(row, membership),
-        models,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openhearth.accounts.access import DEFAULT_PROJECT, AccessTable
+from openhearth.accounts.policy import NO_POLICY
 from openhearth.accounts.principal import Access, Principal
 from openhearth.errors import AuthenticationFailed
 
@@ -40,7 +41,10 @@ class Guard:
         if scope["type"] == "http" and scope["path"] not in self._public:
             headers = dict(scope["headers"])
             access = await self._check(headers, scope)
-            principal = Principal(access, chosen_project(access, headers), _address(scope), _text(headers, b"user-agent"))
+            await self._access.refresh()
+            project_id = chosen_project(access, headers, self._access.membership.active_projects)
+            principal = Principal(access, project_id, _address(scope), _text(headers, b"user-agent"))
+            principal.policy = self._access.membership.policies.get(project_id, NO_POLICY)
             scope["state"]["principal"] = principal
             scope["state"]["notices"] = principal.notices
         await self._app(scope, receive, send)
@@ -72,8 +76,8 @@ def session_token(headers: dict[bytes, bytes]) -> str | None:
     return found.value if found else None
 
 
-def chosen_project(access: Access, headers: dict[bytes, bytes]) -> str:
-    """The project that a request is about: its key's, or the one that it names. Raises AuthenticationFailed where the two differ."""
+def chosen_project(access: Access, headers: dict[bytes, bytes], active: Collection[str]) -> str:
+    """The project that a request is about: its key's, or the active one that it names. Raises AuthenticationFailed where the two differ."""
     organization = _text(headers, b"openai-organization")
     if organization and organization != access.organization_id:
         raise AuthenticationFailed(
@@ -83,7 +87,7 @@ def chosen_project(access: Access, headers: dict[bytes, bytes]) -> str:
         )
     named = _text(headers, b"openai-project")
     if access.project_id is None:
-        if named and not access.everywhere and named not in access.projects:
+        if named and (named not in active or not (access.everywhere or named in access.projects)):
             raise AuthenticationFailed(f"No such project: {named[:100]}.", code="mismatched_project")
         return named or (DEFAULT_PROJECT if access.kind == "session" else "")
     if named and named != access.project_id:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from openhearth.accounts.permissions import ORGANIZATION_ROLES, PROJECT_ROLES, expand
+from openhearth.accounts.permissions import OF_MANAGEMENT, OF_PROJECTS, ORGANIZATION_ROLES, PROJECT_ROLES, expand
+from openhearth.accounts.policy import ProjectPolicy, keeps_nothing
 from openhearth.accounts.roles.predefined import PREDEFINED
 from openhearth.accounts.tables import (
     ApiKeyRow,
     GroupMemberRow,
+    OrganizationRow,
     ProjectMemberRow,
     ProjectRow,
     RoleAssignmentRow,
@@ -34,7 +35,8 @@ class Membership:
     users: dict[str, str] = field(default_factory=dict)
     """Id -> e-mail address of users who aren't banned."""
     active_projects: frozenset[str] = frozenset()
-    models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    policies: Mapping[str, ProjectPolicy] = field(default_factory=dict)
+    """Of every active project."""
     organization: dict[str, Permissions] = field(default_factory=dict)
     """User -> permissions in the organization and in every project."""
     projects: dict[str, dict[str, Permissions]] = field(default_factory=dict)
@@ -60,6 +62,7 @@ async def read_membership(session: AsyncSession) -> Membership:
     """As this transaction sees it."""
     users = {row.id: row for row in await session.scalars(select(UserRow).where(UserRow.banned_at.is_(None)))}
     projects = list(await session.scalars(select(ProjectRow).where(ProjectRow.archived_at.is_(None))))
+    retention = (await session.scalars(select(OrganizationRow.data_retention))).one()
     given = defaultdict[str, defaultdict[str, set[str]]](lambda: defaultdict(set))
     for member in await session.scalars(select(ProjectMemberRow)):
         given[member.user_id][member.project_id] |= PROJECT_ROLES.get(member.role, NONE)
@@ -68,16 +71,21 @@ async def read_membership(session: AsyncSession) -> Membership:
     organization = {user_id: set(ORGANIZATION_ROLES.get(user.role, NONE)) for user_id, user in users.items()}
     for user_id, project_id, permissions in await _assigned(session):
         if project_id:
-            given[user_id][project_id] |= permissions
+            # What is given in a project never reaches beyond it, whatever the role holds.
+            given[user_id][project_id] |= permissions & (OF_PROJECTS | OF_MANAGEMENT)
         elif user_id in organization:
             organization[user_id] |= permissions
     return Membership(
         users={user_id: user.email for user_id, user in users.items()},
         active_projects=frozenset(project.id for project in projects),
-        models={project.id: project.model_permissions for project in projects if project.model_permissions},
+        policies={project.id: _policy(project, retention) for project in projects},
         organization={user_id: frozenset(permissions) for user_id, permissions in organization.items()},
         projects={owner: {project: frozenset(p) for project, p in of.items()} for owner, of in given.items() if _counts(owner, users)},
     )
+
+
+def _policy(project: ProjectRow, organization_retention: str) -> ProjectPolicy:
+    return ProjectPolicy(project.model_permissions, keeps_nothing(project.data_retention, organization_retention))
 
 
 def _counts(owner: str, users: Mapping[str, UserRow]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from openhearth.accounts.policy import NO_POLICY, ProjectPolicy
 from openhearth.errors import PermissionDenied
 
 Kind = Literal["project", "admin", "session", "local"]
@@ -31,8 +32,6 @@ class Access:
     expires_at: int | None = None
     actor: Mapping[str, Any] = field(default_factory=dict)
     """As the audit log shows it, without where from."""
-    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """`model_permissions` of the projects that have some."""
 
     def may(self, permission: str, project_id: str) -> bool:
         return permission in self.everywhere or permission in self.projects.get(project_id, frozenset())
@@ -48,6 +47,8 @@ class Principal:
     user_agent: str | None = None
     notices: dict[str, str] = field(default_factory=dict)
     """What the reply tells in headers, e.g. what is left of rate limits."""
+    policy: ProjectPolicy = NO_POLICY
+    """What was settled for `project_id`."""
 
     @property
     def key_id(self) -> str:
@@ -64,8 +65,22 @@ class Principal:
     def require(self, permission: str, project_id: str | None = None) -> None:
         """Raises PermissionDenied, naming what is missing."""
         if not self.may(permission, project_id):
-            raise PermissionDenied(
-                f"You have insufficient permissions for this operation. Missing scopes: {permission}. "
-                "Check that you have the correct role in your organization and project, and if you're using a restricted API key, "
-                "that it has the necessary scopes."
-            )
+            raise _missing(permission)
+
+    def require_everywhere(self, permission: str) -> None:
+        """In the organization, not in some project only. Raises PermissionDenied."""
+        if permission not in self.access.everywhere:
+            raise _missing(permission)
+
+    def require_somewhere(self, permission: str) -> None:
+        """In one project at least. Raises PermissionDenied."""
+        if permission not in self.access.everywhere and not any(permission in given for given in self.access.projects.values()):
+            raise _missing(permission)
+
+
+def _missing(permission: str) -> PermissionDenied:
+    return PermissionDenied(
+        f"You have insufficient permissions for this operation. Missing scopes: {permission}. "
+        "Check that you have the correct role in your organization and project, and if you're using a restricted API key, "
+        "that it has the necessary scopes."
+    )

@@ -62,8 +62,15 @@ def of_entry(entry: CatalogueEntry) -> dict[str, Any]:
         "capabilities": list(entry.capabilities),
         "size_bytes": entry.download_bytes,
         "needs": entry.needs,
-        "source": entry.path or entry.hub or (entry.files[0].places[0] if entry.files else None),
+        "source": entry.path or entry.hub or (_place(entry.files[0].places[0]) if entry.files else None),
+        "mirrors": [_place(place) for place in entry.files[0].places[1:]] if entry.files else [],
+        "sha256": entry.files[0].sha256 if entry.files else None,
     }
+
+
+def _place(place: str | list[str]) -> str:
+    """Where a file comes from, also one in parts."""
+    return place if isinstance(place, str) else " + ".join(place)
 
 
 def row(manifest: Manifest, entry: CatalogueEntry | None) -> list[str]:
@@ -82,6 +89,8 @@ def entry_row(entry: CatalogueEntry, state: str) -> list[str]:
 
 def facts(told: dict[str, Any]) -> str:
     """One fact a line."""
+    if told.get("sha256") and "mirrors" in told:
+        told = {**told, "sha256": f"{told['sha256']} (what is pulled must have it, wherever it comes from)"}
     lines = [[_SHOWN.get(name, name), _told(name, value)] for name, value in told.items() if value not in (None, "", [])]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name.ljust(width)}  {clean(value)}" for name, value in lines)

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.", "::1", "localhost")
 
 _PROGRAM = """\
-  {today}
-  from openai import OpenAI
-  client = OpenAI(base_url="{url}/v1", api_key="{key}")
-  reply = client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Name three rivers."}}])
-  print(reply.choices[0].message.content)
+{today}
+from openai import OpenAI
+client = OpenAI(base_url="{url}/v1", api_key="{key}")
+reply = client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Name three rivers."}}])
+print(reply.choices[0].message.content)
 
-  {legacy}
-  import openai
-  openai.api_base, openai.api_key = "{url}/v1", "{key}"
-  reply = openai.Completion.create(engine="davinci-codex", prompt="Three rivers:", max_tokens=50)
-  print(reply.choices[0].text)
+{legacy}
+import openai
+openai.api_base, openai.api_key = "{url}/v1", "{key}"
+reply = openai.Completion.create(engine="davinci-codex", prompt="Three rivers:", max_tokens=50)
+print(reply.choices[0].text)
 """
 
 
@@ -81,7 +81,7 @@ async def _serve(settings: Settings) -> None:
                 _greet(settings, address, key)
                 await _warm_up(house)
 
-            await serving.serve(house, ready=ready)
+            await serving.serve(house, ready=ready, waiting=_waiting)
     note("Stopped.")
 
 
@@ -118,6 +118,13 @@ def _greet(settings: Settings, address: str, key: str | None) -> None:
         )
     )
     show("Ctrl-C stops it.")
+
+
+def _waiting(answers: int) -> None:
+    from openhearth import serving
+
+    told = "1 answer is being written; waiting for it" if answers == 1 else f"{answers} answers are being written; waiting for them"
+    note(f"{told}, at most {serving.GRACE_S:.0f} s. Ctrl-C again stops at once.")
 
 
 def _log_to_stderr(level: str) -> None:

@@ -21,9 +21,12 @@ _COMPUTED = ("/completion", "/infill", "/v1/")
 SETTLE_S = 0.05
 LAST_NATIVE_EVENT = b'"stop":true'
 """llama.cpp's own `/completion` ends with this instead of `[DONE]`."""
-STOPPED = "The engine was stopped."
 _DATA, _BETWEEN = b"data: ", b"\n\n"
 ERROR_EVENTS = (b'{"error"', b'{"object":"error"', b'{"object": "error"')
+
+
+class ConnectionBroke(EngineFailed):
+    """Between two bytes. Why, the pool knows: the engine may have died, or been stopped."""
 
 
 class HttpClient:
@@ -96,11 +99,11 @@ class HttpClient:
         except Silence:
             raise EngineTimeout(f"The engine sent nothing for {self._stall_timeout_s:g} seconds.") from None
         except ConnectionsClosed:
-            raise EngineFailed(STOPPED) from None
+            raise ConnectionBroke("The connection to the engine was closed.") from None
         except ConnectionBroken:
-            raise EngineFailed("The connection to the engine broke.") from None
+            raise ConnectionBroke("The connection to the engine broke.") from None
         except OSError as error:
-            raise EngineFailed(f"The engine can't be reached: {unreachable(error)}.") from None
+            raise ConnectionBroke(f"The engine can't be reached: {unreachable(error)}.") from None
 
 
 async def settle(reply: Reply) -> None:
@@ -170,7 +173,7 @@ class EventReader:
         """The connection ended. Raises EngineFailed if the answer didn't."""
         self.feed(b"\n\n")
         if not self.done and LAST_NATIVE_EVENT not in self._last:
-            raise EngineFailed("The engine broke off its answer.")
+            raise ConnectionBroke("The engine broke off its answer.")
 
 
 def _data(event: bytes) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 
 from openhearth.engines.contract import EngineSpec, RunningEngine
 from openhearth.engines.queue import SlotQueue
-from openhearth.errors import EngineUnavailable, OpenHearthError
+from openhearth.errors import EngineFailed, EngineUnavailable, OpenHearthError
 
 State = Literal["starting", "ready", "failed", "stopping"]
 
@@ -53,6 +53,7 @@ class Engine:
         self.restarts = 0
         self.last_error: OpenHearthError | None = None
         self.idle_since = time.monotonic()
+        self._ended: tuple[int, OpenHearthError] | None = None
         self._failures = 0
         self._silent_s = 0.0
         self._ready_at = 0.0
@@ -85,6 +86,9 @@ class Engine:
     def gone(self, state: State | None) -> RunningEngine | None:
         """It is not to be used any more; what ran, for whoever stops it."""
         running, self.running = self.running, None
+        if running is not None:
+            failed = self.last_error if state == "failed" else None
+            self._ended = (self.queue.generation, failed or EngineFailed(f"The engine of {self.spec.id} was stopped."))
         self.state = state
         self._memory_at = float("-inf")
         self.queue.shut()
@@ -100,6 +104,10 @@ class Engine:
         self.last_error = error
         steps = self._failures - 1 if crashed else self._failures
         self._retry_at = now + (min(BACK_OFF_MOST_S, BACK_OFF_FIRST_S * 2.0 ** (steps - 1)) if steps else 0.0)
+
+    def ended(self, generation: int) -> OpenHearthError | None:
+        """Why its life of this number ended; None: it hasn't, or nobody remembers."""
+        return self._ended[1] if self._ended and self._ended[0] == generation else None
 
     def check_back_off(self) -> None:
         """Raises EngineUnavailable while it is too early to try again."""

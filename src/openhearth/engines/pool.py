@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
+from openhearth.engines.client import ConnectionBroke
 from openhearth.engines.contract import EngineClient, EngineKind, EngineProperties, EngineSpec, Launcher, RunningEngine
 from openhearth.engines.engine import Engine, EngineStatus
 from openhearth.engines.memory import Memory
-from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, OpenHearthError
+from openhearth.errors import EngineFailed, EngineTimeout, EngineUnavailable, ModelNotFound, OpenHearthError
 from openhearth.settings import EngineSettings
 
 __all__ = ["EngineStatus", "Lease", "Pool"]
@@ -163,6 +164,13 @@ class Pool:
         if engine.watching is not None and engine.spec.kind != "upstream":
             await asyncio.wait({engine.watching}, timeout=DYING_S)
 
+    def reason(self, engine: Engine, generation: int) -> OpenHearthError | None:
+        """Why a connection to that life of the engine broke. A new error each time: several requests may raise it."""
+        if self._closed:
+            return EngineUnavailable(STOPPING)
+        ended = engine.ended(generation)
+        return EngineFailed(ended.message) if ended else None
+
     def hung(self, engine: Engine, client: EngineClient) -> None:
         """It does not answer: stop it, if it is still the same."""
         if engine.running is not None and engine.running.client is client:
@@ -202,6 +210,13 @@ class Pool:
         if not engine.queue.in_use:
             engine.idle_since = time.monotonic()
             self._memory.notify()
+
+    def missing(self, engine: Engine) -> None:
+        """The server that should have the model hasn't it: nothing of it is shown or counted any more."""
+        if engine.idle:
+            if engine.watching:
+                engine.watching.cancel()
+            self._discard(engine.gone(None))
 
     async def _sweep(self) -> None:
         """Unload what was idle for longer than the keep-alive."""
@@ -246,6 +261,8 @@ class Acquisition:
                 self._pool.hung(engine, self._lease.client)
             elif isinstance(error, EngineFailed):
                 await self._pool.suspect(engine)
+                if isinstance(error, ConnectionBroke) and (reason := self._pool.reason(engine, self._generation)):
+                    raise reason from None
             elif _computed(self._lease.client) != self._computed:
                 engine.heard()
             elif engine.spec.kind != "upstream" and isinstance(error, _LEFT) and engine.waited_in_vain(time.monotonic() - self._started):
@@ -253,6 +270,8 @@ class Acquisition:
         finally:
             engine.queue.give_back(self._granted, self._generation, time.monotonic() - self._started)
             self._pool.given_back(engine)
+            if isinstance(error, ModelNotFound):
+                self._pool.missing(engine)
 
 
 def _computed(client: EngineClient) -> int:

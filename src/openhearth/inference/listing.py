@@ -5,6 +5,8 @@ Lists real models by their own names. An alias is not listed, but asking for one
 
 from __future__ import annotations
 
+from openhearth.accounts.models_gate import allowed_models, refusal
+from openhearth.accounts.principal import Principal
 from openhearth.errors import InvalidRequest
 from openhearth.inference.contract import Inference
 from openhearth.models.resolve import ResolvedModel
@@ -15,14 +17,22 @@ TAG = "Models"
 READ, WRITE = "api.model.read", "api.model.write"
 
 
-async def list_models(house: Inference) -> ModelList:
-    """All that can be asked here."""
-    return ModelList([_model(model) for model in await house.models.list()])
+async def list_models(house: Inference, principal: Principal) -> ModelList:
+    """All that the project may ask here."""
+    return ModelList([_model(model) for model in await _allowed(house, principal)])
 
 
-async def delete_model(house: Inference, name: str) -> ModelDeleted:
-    """Stop the model's engine and delete its files. Raises InvalidRequest for an alias: what it means must be named."""
+async def one_model(house: Inference, principal: Principal, name: str) -> ResolvedModel:
+    """By name or alias. Raises ModelNotFound, PermissionDenied."""
     model = await house.models.resolve(name)
+    if not allowed_models(principal, house.models.meaning)(model.id):
+        raise refusal(principal, model.id)
+    return model
+
+
+async def delete_model(house: Inference, principal: Principal, name: str) -> ModelDeleted:
+    """Stop the model's engine and delete its files. Raises InvalidRequest for an alias: what it means must be named."""
+    model = await one_model(house, principal, name)
     if model.id != name:
         raise InvalidRequest(f"'{name}' is another name of '{model.id}'. Delete that if you mean it.", param="model")
     house.models.check_removable(model.id)
@@ -30,9 +40,14 @@ async def delete_model(house: Inference, name: str) -> ModelDeleted:
     return ModelDeleted(await house.models.remove(model.id))
 
 
-async def list_engines(house: Inference) -> EngineObjectList:
+async def list_engines(house: Inference, principal: Principal) -> EngineObjectList:
     """The same models in the older words."""
-    return EngineObjectList([_engine(house, model) for model in await house.models.list()])
+    return EngineObjectList([_engine(house, model) for model in await _allowed(house, principal)])
+
+
+async def _allowed(house: Inference, principal: Principal) -> list[ResolvedModel]:
+    allowed = allowed_models(principal, house.models.meaning)
+    return [model for model in await house.models.list() if allowed(model.id)]
 
 
 async def list_house_models(house: Inference) -> HouseModelList:
@@ -55,20 +70,20 @@ def _engine(house: Inference, model: ResolvedModel) -> EngineObject:
 def endpoints(house: Inference) -> list[Endpoint]:
     """This module's rows of the route table. Ids may contain slashes, so keep them behind all other paths."""
 
-    async def models(_call: Call) -> Reply:
-        return json_reply(await list_models(house))
+    async def models(call: Call) -> Reply:
+        return json_reply(await list_models(house, call.principal))
 
     async def model(call: Call) -> Reply:
-        return json_reply(_model(await house.models.resolve(call.path("model"))))
+        return json_reply(_model(await one_model(house, call.principal, call.path("model"))))
 
     async def delete(call: Call) -> Reply:
-        return json_reply(await delete_model(house, call.path("model")))
+        return json_reply(await delete_model(house, call.principal, call.path("model")))
 
-    async def engines(_call: Call) -> Reply:
-        return json_reply(await list_engines(house))
+    async def engines(call: Call) -> Reply:
+        return json_reply(await list_engines(house, call.principal))
 
     async def engine(call: Call) -> Reply:
-        return json_reply(_engine(house, await house.models.resolve(call.path("engine"))))
+        return json_reply(_engine(house, await one_model(house, call.principal, call.path("engine"))))
 
     async def house_models(_call: Call) -> Reply:
         return json_reply(await list_house_models(house))

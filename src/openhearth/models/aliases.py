@@ -47,6 +47,10 @@ class Aliases:
         own = self.own()
         return [*(name for name in own if "*" not in name), *(name for name in self._shipped if name not in own)]
 
+    def targets(self) -> set[str]:
+        """All models that some alias means."""
+        return {*self._own.values(), *self._file_table().values(), *self._targets.values()}
+
     def _file_table(self) -> dict[str, str]:
         try:
             changed = self._file.stat().st_mtime_ns

@@ -60,19 +60,26 @@ class Models:
         self._configured = {entry.name: self._here(entry) for entry in self._catalogue.here}
         self._library = Library(settings.models_dir)
         self._pulled: dict[str, tuple[Manifest, ResolvedModel]] = {}
-        self._upstreams = Upstreams(settings.upstreams)
         self._aliases = Aliases(
             settings.data_dir, settings.aliases, default_model=settings.default_model, embedding_model=settings.embedding_model
         )
+        self._upstreams = Upstreams(settings.upstreams, lambda: {*self._aliases.targets(), *(settings.preload or ())})
 
     async def resolve(self, name: str) -> ResolvedModel:
-        """Ids and aliases. Raises ModelNotFound with what may have been meant, and how to get it."""
-        if found := self._find(name):
+        """Ids and aliases. Raises ModelNotFound with what may have been meant, and how to get it; EngineUnavailable for a model of another
+        server that can't be asked for it."""
+        if found := await self._find(name):
             return found
         target = None if name in self._catalogue.entries else self._aliases.target(name)
-        if target is not None and (found := self._find(target)):
+        if target is not None and (found := await self._find(target)):
             return found
         raise self._unknown(name, target)
+
+    def meaning(self, name: str) -> str:
+        """The real name behind an alias; any other name as it is, whether such a model is here or not."""
+        if self._leads_somewhere(name) or name in self._catalogue.entries:
+            return name
+        return self._aliases.target(name) or name
 
     async def list(self) -> list[ResolvedModel]:
         """All that can be asked, upstream servers' too, as far as they answer."""
@@ -80,8 +87,8 @@ class Models:
         return own + [self._of_upstream(*each) for each in await self._upstreams.all()]
 
     def lacking(self, name: str) -> ModelNotFound | None:
-        """Why a model can't be asked by its own name (aliases stand for such names only); None: it can."""
-        if self._find(name):
+        """Why a model can't be asked by its own name (aliases stand for such names only); None: it can. Upstream servers aren't asked."""
+        if self._leads_somewhere(name):
             return None
         if name not in self._catalogue.entries and (target := self._aliases.target(name)):
             return ModelNotFound(
@@ -95,7 +102,7 @@ class Models:
 
     def aliases_to_nowhere(self) -> Iterator[ModelNotFound]:
         """What is wrong with each alias of the owner's that means a model that is not here."""
-        return (self._unknown(alias, target) for alias, target in self._aliases.own().items() if not self._find(target))
+        return (self._unknown(alias, target) for alias, target in self._aliases.own().items() if not self._leads_somewhere(target))
 
     def check_removable(self, name: str) -> None:
         """Raises InvalidRequest for a model that the settings name or another server has."""
@@ -113,14 +120,17 @@ class Models:
         """Close connections to upstream servers."""
         await self._upstreams.close()
 
-    def _find(self, name: str) -> ResolvedModel | None:
+    async def _find(self, name: str) -> ResolvedModel | None:
         if found := self._configured.get(name):
             return found
         if manifest := self._library.all().get(name):
             return self._of_manifest(manifest)
-        if upstream := self._upstreams.find(name):
+        if upstream := await self._upstreams.find(name):
             return self._of_upstream(*upstream)
         return None
+
+    def _leads_somewhere(self, name: str) -> bool:
+        return name in self._configured or name in self._library.all() or self._upstreams.claim(name)
 
     def _unknown(self, name: str, target: str | None) -> ModelNotFound:
         shown = name[:_LONGEST_SHOWN]
@@ -133,7 +143,7 @@ class Models:
             return ModelNotFound(
                 f"'{shown}' is an alias of '{target}', which is not here. Change the alias, or pull it.{near}", param="model"
             )
-        known = [*self._configured, *self._library.all(), *self._catalogue.entries, *self._aliases.names()]
+        known = [*self._configured, *self._library.all(), *self._catalogue.entries, *self._aliases.names(), *self._upstreams.names()]
         return ModelNotFound(
             f"The model '{shown}' does not exist.{nearest(shown, known)} GET /v1/models lists those that are here.", param="model"
         )

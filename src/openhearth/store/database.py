@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
-from openhearth.errors import Conflict, InvalidRequest, OpenHearthError, SetupError, StorageUnavailable
+from openhearth.errors import InvalidRequest, OpenHearthError, SetupError, StorageUnavailable
 from openhearth.store.address import parse
 from openhearth.store.connections import open_engine
 from openhearth.store.upgrading import HEAD, revision_of, too_new, upgrade
@@ -47,12 +47,15 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A transaction: committed at the end, rolled back on any exception.
 
-        Raises StorageUnavailable; Conflict if it clashes with what another has written; InvalidRequest for what no database can hold.
+        Raises StorageUnavailable; IntegrityError where a constraint forbids it, since to try again would not help there; InvalidRequest for
+        what the database can't hold.
         """
         try:
             async with self._sessions.begin() as session:
                 await self._connect(session)
                 yield session
+        except IntegrityError:
+            raise
         except (DBAPIError, OSError) as error:
             raise _told(error) from error
 
@@ -131,8 +134,6 @@ def _make_file(path: Path) -> None:
 
 
 def _told(error: Exception) -> OpenHearthError:
-    if isinstance(error, IntegrityError):
-        return Conflict("Another request has changed the same thing at the same time. Try again.")
     orig = error.orig if isinstance(error, DBAPIError) else error
     # SQLSTATE 22: PostgreSQL's "data exception". asyncpg itself refuses numbers that don't fit.
     if str(getattr(orig, "sqlstate", None) or "").startswith("22") or isinstance(getattr(orig, "__cause__", None), ValueError):

@@ -62,8 +62,12 @@ class Call:
         return str(self.scope["state"]["request_id"])
 
     def path(self, name: str) -> str:
-        """A part of the path, e.g. `call.path("model")`."""
-        return str(self.scope["path_params"][name])
+        """A part of the path, e.g. `call.path("model")`. Raises InvalidRequest for one that no name can be."""
+        value = str(self.scope["path_params"][name])
+        # Neither can be looked for: PostgreSQL keeps no NUL, and half a surrogate pair is no text.
+        if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
+            raise InvalidRequest(f"'{name}' in the path contains what is not text.", param=name, code="invalid_text")
+        return value
 
     def json(self, schema: type[T]) -> T:
         """The body, validated. Raises InvalidRequest."""
@@ -93,6 +97,8 @@ class Endpoint:
     tag: str = ""
     permission: str | None = None
     """What the sender must be allowed (`accounts.permissions`): in the path's `{project_id}`, or else in the request's project."""
+    somewhere: bool = False
+    """It's enough to have the permission in any project: the handler shows what the sender may see."""
     public: bool = False
     """Answers without a key: health and login only."""
     deprecated: bool = False
@@ -151,7 +157,9 @@ class EndpointApp:
             scope["state"]["client_gone"] = True
 
     async def _answer(self, call: Call, send: Send) -> None:
-        if self.endpoint.permission is not None:
+        if self.endpoint.permission is not None and self.endpoint.somewhere:
+            call.principal.require_somewhere(self.endpoint.permission)
+        elif self.endpoint.permission is not None:
             call.principal.require(self.endpoint.permission, call.scope["path_params"].get("project_id"))
         answer = await self.endpoint.handler(call)
         if isinstance(answer, Reply):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.foreign import environment, run
-from tests.support.serving import RunningServer
+from tests.support.serving import RunningServer, greeting, started
 
 pytestmark = pytest.mark.real
 PROGRAMS = Path(__file__).parent / "programs"
@@ -83,3 +83,35 @@ def test_errors_are_the_clients_own_classes(told: dict[str, Any]) -> None:
         "engine": ["InvalidRequestError", 404, "model_not_found", "model"],
         "crash": ["APIError", 500, None, None],
     }
+
+
+def test_the_program_that_serve_prints(python: Path, tmp_path: Path) -> None:
+    with started(tmp_path, environ={"OPENHEARTH_API_KEY": ""}) as first:
+        printed = greeting(first)
+        program = tmp_path / "program.py"
+        program.write_text(printed[printed.index("# openai 0.") : printed.index("Ctrl-C")], encoding="utf-8")
+        assert run(python, str(program), environ=first.environ).strip()
+
+
+FIRST = """
+import openai
+engine = openai.Engine(id="davinci-codex")
+print(openai.Completion.create(engine="davinci-codex", prompt="[[say:one two three]]", max_tokens=20).choices[0].text)
+stream = openai.Completion.create(engine="davinci-codex", prompt="[[say:one two three]]", max_tokens=20, stream=True)
+print("".join(part.choices[0].text for part in stream))
+print(len(openai.Engine(id="davinci-similarity").embeddings(input="a").data[0].embedding))
+print(openai.Engine.list().object)
+try:
+    engine.search(documents=["a"], query="b")
+except openai.InvalidRequestError as error:
+    print("withdrew" in str(error))
+"""
+
+
+def test_a_client_that_adds_the_version_itself(server: RunningServer, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(FIRST, encoding="utf-8")
+    python = environment("openai-first", ["openai==0.11.0"])
+    for base in (server.base_url, server.root):
+        told = run(python, str(program), environ={**server.environ, "OPENAI_API_BASE": base}).splitlines()
+        assert told == ["one two three", "one two three", "16", "list", "True"]

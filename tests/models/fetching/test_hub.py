@@ -138,6 +138,9 @@ def test_the_librarys_own_environment_is_honoured(tmp_path: Path, token: str) ->
     out, running = asyncio.run(run())
     assert json.loads(out) == ["model-Q4_K_M.gguf", sha256(MODEL)]
     assert all("hf_secret" not in str(asked.headers) for asked in running.cdn.asked)
+    # The library's telemetry: it would ask for a list of agents, and tell the hub which one it runs in.
+    assert running.asked
+    assert [asked.path for asked in running.asked if "agent" in asked.path] == []
 
 
 @pytest.mark.parametrize("change", [-7, 7])

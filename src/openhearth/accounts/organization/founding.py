@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import DEFAULT_PROJECT
 from openhearth.accounts.tables import ApiKeyRow, OrganizationRow, ProjectMemberRow, ProjectRow, UserRow
-from openhearth.errors import Conflict
 from openhearth.store.database import Database
 from openhearth.wire.ids import new_id
 
 FIRST_OWNER = "owner@localhost"
 """The first owner's address, until the owner says another (`openhearth users`, or the link that `serve` prints)."""
+
+
+RETENTION = "modified_abuse_monitoring"
+"""Nothing is kept to watch for abuse; what clients ask to store is."""
 
 
 async def found(database: Database, owner_email: str | None = None) -> None:
@@ -25,13 +29,13 @@ async def found(database: Database, owner_email: str | None = None) -> None:
     try:
         async with database.session() as session:
             await _found(session, (owner_email or FIRST_OWNER).lower())
-    except Conflict:
+    except IntegrityError:
         return  # another process was quicker
 
 
 async def _found(session: AsyncSession, email: str) -> None:
     now = int(time.time())
-    session.add(OrganizationRow(id="org-" + new_id("", 24), name="Personal", created_at=now, data_retention="none", access_version=1))
+    session.add(OrganizationRow(id="org-" + new_id("", 24), name="Personal", created_at=now, data_retention=RETENTION, access_version=1))
     owner = UserRow(
         id="user-" + new_id("", 24),
         email=email,

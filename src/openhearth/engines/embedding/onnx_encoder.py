@@ -5,6 +5,7 @@ A text's vector must not depend on whoever asks at the same time. Where a file's
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ class OnnxEncoder:
     """The encoder with its weights. Raises onnxruntime's errors for a broken file, ValueError for one that is no text encoder."""
 
     def __init__(self, path: Path, threads: int) -> None:
+        # It reports to its maker, from the moment it is loaded; its own `disable_telemetry_events` comes too late for that.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

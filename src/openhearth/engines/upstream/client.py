@@ -11,13 +11,13 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from openhearth.engines.client import STOPPED, EventReader, settle, unreachable
+from openhearth.engines.client import ConnectionBroke, EventReader, settle, unreachable
 from openhearth.engines.http import ConnectionBroken, Connections, ConnectionsClosed, ConnectTimeout, Reply, Silence, Target
 from openhearth.engines.upstream import refusals
 from openhearth.engines.upstream.address import Address
 from openhearth.engines.upstream.circuit import Circuit
 from openhearth.engines.upstream.refusals import UpstreamTimeout
-from openhearth.errors import EngineFailed, EngineUnavailable, OpenHearthError
+from openhearth.errors import EngineFailed, EngineUnavailable, ModelNotFound, OpenHearthError
 
 LARGEST_REPLY = 128 * 2**20
 LARGEST_EVENT = 16 * 2**20
@@ -28,6 +28,7 @@ FIRST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 8.0
 LONGEST_WAIT_S = 10.0
 """A server that asks for more patience than this is not waited for; the client is told how long."""
+CLOSED = "The connections to the upstream server were closed."
 AGAIN = (408, 429, 502, 503, 504)
 DOWN = (502, 503, 504)
 
@@ -54,7 +55,9 @@ class Setback(Exception):
 class UpstreamClient:
     """For one model, over connections of its own. Must be closed."""
 
-    def __init__(self, address: Address, circuit: Circuit, patience: Patience) -> None:
+    def __init__(self, address: Address, circuit: Circuit, patience: Patience, name: str | None = None) -> None:
+        """`name` is what the model is called here, for errors."""
+        self._name = name
         self._address = address
         self._circuit = circuit
         self._patience = patience
@@ -71,7 +74,7 @@ class UpstreamClient:
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[bytes]]:
         """Bursts of `data:` payloads, up to `[DONE]`."""
         async with await self._answer("POST", path, body, streams=True) as reply:
-            events = EventReader(lambda payload: refusals.of_event(self._address, payload), largest=LARGEST_EVENT)
+            events = EventReader(lambda payload: self._in_our_words(refusals.of_event(self._address, payload)), largest=LARGEST_EVENT)
             with self._reading():
                 if reply.content_type == "application/json":
                     raise await self._not_a_stream(reply)
@@ -105,7 +108,7 @@ class UpstreamClient:
         except ConnectionBroken:
             raise EngineFailed(f"The upstream server {self._address.shown} broke off its answer.") from None
         except ConnectionsClosed:
-            raise EngineFailed(STOPPED) from None
+            raise ConnectionBroke(CLOSED) from None
 
     async def _answer(self, method: str, path: str, body: bytes | None, *, streams: bool = False) -> Reply:
         """The beginning of a good reply, after as many tries as it takes or patience allows."""
@@ -132,7 +135,7 @@ class UpstreamClient:
         try:
             reply = await self._connections.ask(method, path, body, silence_s=timeout_s, whole_within=not streams)
         except ConnectionsClosed:
-            raise EngineFailed(STOPPED) from None
+            raise ConnectionBroke(CLOSED) from None
         except (ConnectionBroken, OSError) as error:
             raise self._nothing(error, timeout_s) from None
         if reply.status in DOWN:
@@ -166,7 +169,7 @@ class UpstreamClient:
         with suppress(TimeoutError, ConnectionBroken, ConnectionsClosed):
             async with asyncio.timeout(REFUSAL_S):
                 body = await reply.read(LARGEST_REFUSAL)
-        error = refusals.of_status(self._address, reply.status, body, reply.headers)
+        error = self._in_our_words(refusals.of_status(self._address, reply.status, body, reply.headers))
         again = reply.status in AGAIN and error.code != refusals.NO_CREDIT
         return Setback(error, refusals.retry_after_s(reply.headers)) if again else error
 
@@ -174,8 +177,14 @@ class UpstreamClient:
         """Some put an error into a good reply; others don't know streams."""
         body = await reply.read(LARGEST_REFUSAL)
         if refusals.read(self._address, body).message:
-            return refusals.of_event(self._address, body)
+            return self._in_our_words(refusals.of_event(self._address, body))
         return EngineFailed(f"The upstream server {self._address.shown} does not stream.")
+
+    def _in_our_words(self, error: OpenHearthError) -> OpenHearthError:
+        """The server knows the model by another name than our client does."""
+        if isinstance(error, ModelNotFound) and self._name:
+            return ModelNotFound(f"'{self._name}' is not there: the upstream server says: {error.message}", param=error.param)
+        return error
 
     def _late(self, seconds: float | None = None) -> UpstreamTimeout:
         return UpstreamTimeout(

@@ -65,7 +65,7 @@ class UpstreamLauncher:
         models = await _listed(UpstreamClient(address, circuit, _brief(patience)), address)
         context = next((model.context for model in models if model.id == options.get("model", spec.id)), None)
         properties = EngineProperties(max(1, int(options.get("slots") or DEFAULT_SLOTS)), context, _capabilities(options))
-        return RunningUpstream(UpstreamClient(address, circuit, patience), properties)
+        return RunningUpstream(UpstreamClient(address, circuit, patience, spec.id), properties)
 
 
 async def _listed(client: UpstreamClient, address: Address) -> list[listing.UpstreamModel]:

@@ -31,7 +31,9 @@ class StoredCompletions:
         self._database = database
 
     async def keep(self, principal: Principal, request: ChatRequest, reply: Kept) -> None:
-        """A whole reply, as it was sent. Durable when this returns. Raises StorageUnavailable."""
+        """A whole reply, as it was sent. Durable when this returns. With zero data retention nothing is kept. Raises StorageUnavailable."""
+        if principal.policy.zero_retention:
+            return
         asked = msgspec.to_builtins(request)
         row = Row(
             id=reply["id"],

@@ -6,6 +6,7 @@ Endpoint, token and token file are huggingface_hub's own settings (`HF_ENDPOINT`
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ def _token() -> str | None:
 
 async def _asked(ask: Callable[[HfApi], T], what: str) -> T:
     """Ask in a thread (the library is synchronous), with its errors in our words."""
+    # Read when the library is loaded. Otherwise it tells the hub what else is installed here.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from huggingface_hub import HfApi, errors
 
     http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's, as its version has it

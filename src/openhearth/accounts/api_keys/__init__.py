@@ -1,0 +1,1 @@
+"""Keys as owners manage them: projects' keys, users' own, admin keys."""

@@ -1,0 +1,1 @@
+"""Projects, and what an owner settles for each."""

@@ -1,0 +1,1 @@
+"""Programs' identities in a project."""

@@ -1,0 +1,1 @@
+"""OpenAI's administration API: its requests and replies."""
