@@ -15,7 +15,7 @@ from tests.support.serving import RunningServer
 
 COMMANDS = (
     "serve", "chat", "run", "pull", "models", "show", "rm", "ps", "projects", "keys", "users", "limits", "usage", "webhooks",
-    "doctor", "version",
+    "db", "doctor", "version",
 )  # fmt: skip
 
 

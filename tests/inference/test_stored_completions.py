@@ -1,8 +1,9 @@
-"""Stored chat completions, through the official client."""
+"""Stored chat completions, through the official client, on both databases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,21 @@ import httpx
 import openai
 import pytest
 
+from tests.support.databases import KINDS
 from tests.support.serving import RunningServer, started
 from tests.support.specification import conforms
 
 HELLO: list[Any] = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}, {"role": "user", "content": "[[say:Hello]]"}]
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module", params=KINDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder: Path = tmp_path_factory.mktemp("stored")
-    with started(folder) as running:
+    postgresql = request.param == "postgresql"
+    environ = {"OPENHEARTH_DATABASE_URL": request.getfixturevalue("postgres").empty()} if postgresql else {}
+    with started(folder, environ=environ) as running:
         yield running
+    assert (folder / "openhearth.db").exists() != postgresql
 
 
 @pytest.fixture
@@ -129,3 +134,23 @@ def test_keys_that_no_database_should_meet(client: openai.OpenAI, key: str) -> N
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.list(extra_query={f"metadata[{key}]": "x"})
     assert refused.value.param == "metadata"
+
+
+def test_null_characters_harm_nobody(client: openai.OpenAI) -> None:
+    """PostgreSQL can't hold them in text, and can't look into JSON that has them."""
+    kept = keep(client, topic="a")
+    with pytest.raises(openai.BadRequestError):
+        keep(client, topic="a\x00b")
+    for nowhere in ("chatcmpl-\x00", "chatcmpl-nope"):
+        with pytest.raises((openai.NotFoundError, openai.BadRequestError)):
+            client.chat.completions.retrieve(nowhere)
+    for act in (
+        lambda: client.chat.completions.update(kept, metadata={"topic": "\x00"}),
+        lambda: client.chat.completions.list(after="\x00"),
+    ):
+        with suppress(openai.BadRequestError, openai.NotFoundError):
+            act()
+    with suppress(openai.BadRequestError):
+        assert not list(client.chat.completions.list(metadata={"topic": "x\x00"}))
+    client.chat.completions.update(kept, metadata={"topic": "b"})
+    assert kept in [found.id for found in client.chat.completions.list(metadata={"topic": "b"})]

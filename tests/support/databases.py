@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from openhearth.store.database import Database
 
 KINDS = ("sqlite", "postgresql")
@@ -38,6 +40,27 @@ class Postgres:
             self._template = self._create()
             asyncio.run(_prepare(self._url(self._template)))
         return self._url(self._create(f"TEMPLATE {self._template}"))
+
+    def stop(self) -> None:
+        """As an administrator stops it: connections are broken off."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Again, on the same address and with the same data."""
+        self._server.ensure_postgres_running()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It is there and takes connections, but nothing answers: like a network that loses everything."""
+        postmaster = psutil.Process(self._server.get_pid())
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def _create(self, options: str = "") -> str:
         name = f"test_{next(self._numbers)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -19,12 +20,18 @@ from openhearth.accounts.membership import Membership, read_membership
 from openhearth.accounts.permissions import EVERY, OF_MANAGEMENT, OF_ORGANIZATION, OF_PROJECTS, expand
 from openhearth.accounts.principal import Access
 from openhearth.accounts.tables import ApiKeyRow, OrganizationRow
-from openhearth.errors import AuthenticationFailed
+from openhearth.errors import AuthenticationFailed, OpenHearthError, StorageUnavailable
 from openhearth.store.database import Database
 
 REFRESH_S = 1.0
+KEPT_S = 60.0
+"""How long the last view counts while the database is away. What is revoked elsewhere meanwhile isn't noticed."""
+PATIENCE_S = 2.0
+"""How long requests wait for a new view while the last one counts."""
 DEFAULT_PROJECT = "proj_default"
 MINIMUM_LENGTH = 16
+
+log = logging.getLogger(__name__)
 
 
 def digest(secret: str) -> bytes:
@@ -50,9 +57,11 @@ class AccessTable:
         self._database = database
         self._known: dict[bytes, Access] = {}
         self._admitted: dict[bytes, str] = {}
-        self._version = -1
+        self._version = (0, -1)
         self._changes = -1
         self._read_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._failure: str | None = None
         self._reading: asyncio.Task[None] | None = None
         self.membership = Membership()
         """Who has which role where, as of the last look."""
@@ -60,19 +69,21 @@ class AccessTable:
         """Key -> Unix seconds; `accounts.last_use` writes it down and takes it out."""
 
     @property
-    def version(self) -> int:
-        """The organization's `access_version` at the last look: changes whenever something is changed by `changed`."""
+    def version(self) -> tuple[int, int]:
+        """Which picture was read last: it changes whenever `changed` is called, or the database is another."""
         return self._version
 
     def admit(self, key: str, key_id: str) -> None:
         """Accept a key that is in no database and may do everything, as long as this process lives."""
         self._admitted[digest(key)] = key_id
-        self._changes = self._version = -1
+        self._changes, self._version = -1, (0, -1)
 
     async def check(self, key: str) -> Access:
-        """Whose key this is. Raises AuthenticationFailed."""
+        """Whose key this is. Raises AuthenticationFailed; StorageUnavailable if that can't be known."""
         await self.refresh()
         access, now = self._known.get(digest(key)), time.time()
+        if access is None and self._failure is not None:
+            raise StorageUnavailable(self._failure)  # it may be newer than what is remembered
         if access is None or (access.expires_at is not None and access.expires_at <= now):
             raise AuthenticationFailed(f"Incorrect API key provided: {_shown(key)}. `openhearth keys create` makes one on the server.")
         if access.kind != "local":
@@ -80,24 +91,62 @@ class AccessTable:
         return access
 
     async def refresh(self) -> None:
-        """Bring the view up to date, if it is older than `REFRESH_S`."""
-        if time.monotonic() - self._read_at <= REFRESH_S and self._changes == self._database.access_changes:
+        """Bring the view up to date, if it is older than `REFRESH_S`.
+
+        If the database can't be read, the last view counts for `KEPT_S`, unless this process has changed something since.
+        Raises StorageUnavailable.
+        """
+        wanted = self._database.access_changes
+        if time.monotonic() - self._read_at <= REFRESH_S and self._changes == wanted:
             return
-        # Many requests may find the view old at once; one reads it for all.
+        while await self._look(wanted) and self._failure is None:
+            if self._changes >= wanted:
+                return  # else the reading had begun before the change
+        if not self._may_be_kept(wanted):
+            raise StorageUnavailable(self._failure or "The database doesn't answer. Try again.")
+
+    async def _look(self, wanted: int) -> bool:
+        """Read, or wait for the reading that goes on: many requests find the view old at once, one reads it for all.
+
+        False: it takes too long.
+        """
         if self._reading is None or self._reading.done():
+            if self._failure is not None and time.monotonic() - self._tried_at < REFRESH_S:
+                return True
+            self._tried_at = time.monotonic()
             self._reading = asyncio.create_task(self._read())
-        await asyncio.shield(self._reading)
+        reading, patience = self._reading, None
+        if self._may_be_kept(wanted):
+            waited = time.monotonic() - self._tried_at
+            patience = max(0.0, PATIENCE_S - waited) if self._failure is None else 0.0
+        await asyncio.wait({reading}, timeout=patience)
+        return reading.done()
+
+    def _may_be_kept(self, wanted: int) -> bool:
+        return self._changes >= wanted and time.monotonic() - self._read_at <= KEPT_S
 
     async def _read(self) -> None:
         started, changes = time.monotonic(), self._database.access_changes
-        async with self._database.session() as session:
-            organization = (await session.scalars(select(OrganizationRow))).one()
-            if organization.access_version != self._version:
-                self.membership = membership = await read_membership(session)
-                rows = await session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))
-                self._known = {**self._local(organization.id), **dict(_accesses(organization.id, rows, membership))}
-                self._version = organization.access_version
-        self._read_at, self._changes = started, changes
+        try:
+            async with self._database.session() as session:
+                await self._read_in(session)
+        except OpenHearthError as error:
+            self._failure = error.message
+        except Exception as error:
+            log.error("who may do what can't be read: %s", type(error).__name__)
+            self._failure = "The database can't be read. The server's log tells more."
+        else:
+            self._read_at, self._changes, self._failure = started, changes, None
+
+    async def _read_in(self, session: AsyncSession) -> None:
+        organization = (await session.scalars(select(OrganizationRow))).one()
+        version = (self._database.generation, organization.access_version)
+        if version == self._version:
+            return
+        self.membership = membership = await read_membership(session)
+        rows = await session.scalars(select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None)))
+        self._known = {**self._local(organization.id), **dict(_accesses(organization.id, rows, membership))}
+        self._version = version
 
     def _local(self, organization_id: str) -> dict[bytes, Access]:
         actor = {"type": "api_key", "api_key": {"id": "local", "type": "service_account", "service_account": {"id": "local"}}}

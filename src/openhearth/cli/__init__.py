@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import click
 
-COMMANDS = ("serve", "chat", "run", "models", "ps", "projects", "keys", "users", "limits", "usage", "webhooks", "doctor", "version")
+COMMANDS = ("serve", "chat", "run", "models", "ps", "projects", "keys", "users", "limits", "usage", "webhooks", "db", "doctor", "version")
 
 
 def main() -> None:

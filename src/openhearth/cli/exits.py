@@ -4,7 +4,8 @@
   1  it did not work; the message says why (a request refused, a check failed)
   2  the command was not understood
   3  no server answers
- 64 and up, as in sysexits(3), for this installation: 65 the database is of a newer version, 68 no such address,
+ 64 and up, as in sysexits(3), for this installation: 65 the database or a backup is damaged or of a newer version, 66 no such file
+ or no database yet, 68 no such address,
  69 the port is taken, 70 an error of our own, 73 the data folder can't be written, 74 reading or writing failed,
  75 another server has the data folder, 78 the settings are wrong
 130  stopped with Ctrl-C

@@ -43,7 +43,7 @@ class Allowances:
         self._defaults = defaults
         self._set: dict[tuple[str, str], Allowance] = {}
         self._reading: asyncio.Task[None] | None = None
-        self.version = -2
+        self.version = (-1, -1)
         """Of what is known."""
 
     @property

@@ -24,7 +24,7 @@ Need = tuple[Kind, Holding, int]
 class Lane:
     """Held together, so that one exchange serves all. Times: seconds of a steady clock."""
 
-    def __init__(self, project_id: str, model: str, allowance: Allowance, version: int) -> None:
+    def __init__(self, project_id: str, model: str, allowance: Allowance, version: tuple[int, int]) -> None:
         self.version = version
         """Of the limits."""
         self._project_id = project_id

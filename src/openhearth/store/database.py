@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InvalidRequestError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
-from openhearth.errors import SetupError, StorageUnavailable
+from openhearth.errors import InvalidRequest, OpenHearthError, SetupError, StorageUnavailable
+from openhearth.store.address import parse
+from openhearth.store.connections import open_engine
+from openhearth.store.upgrading import HEAD, revision_of, too_new, upgrade
 
-HEAD = "0006"
-"""The newest migration; a test compares it with the migrations folder."""
+__all__ = ["HEAD", "Database", "Table"]
+
+log = logging.getLogger(__name__)
 
 
 class Table(DeclarativeBase):
@@ -30,111 +32,113 @@ class Database:
     """Sessions on one database. SQLite runs in WAL mode with full synchronisation of commits."""
 
     def __init__(self, url: str) -> None:
-        self.url = url = _with_driver(url)
+        """Raises SetupError if the URL can't be used, or its driver isn't there. Connects to nothing yet."""
+        self.url = url
+        self.address = parse(url)
         self.access_changes = 0
         """Commits of this process that changed who may do what; counted so that `accounts.access` looks again at once."""
         self.mail_waiting = asyncio.Event()
         """Set when this process has committed mail, so that `mail.delivery` looks at once."""
-        try:
-            if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
-                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.engine = create_async_engine(url, json_serializer=_as_json)
-        except (ArgumentError, NoSuchModuleError, ImportError, InvalidRequestError) as error:
-            raise SetupError(
-                f"database_url is not one that can be used here ({type(error).__name__}); it looks like sqlite+aiosqlite:////folder/house.db.",
-                exit_status=78,
-            ) from None
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
+        self.generation = 0
+        """How often SQLite's file was replaced by another."""
+        self.engine = open_engine(self.address)
+        self._file: tuple[int, int] | None = None
+        self._away = False
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={"database": self})
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """A transaction: committed at the end, rolled back on any exception.
 
-        Raises StorageUnavailable, and IntegrityError where a constraint forbids it: to try again would not help there.
+        Raises StorageUnavailable; IntegrityError where a constraint forbids it, since to try again would not help there; InvalidRequest for
+        what the database can't hold.
         """
         try:
             async with self._sessions.begin() as session:
-                await _connect(session)
+                await self._connect(session)
                 yield session
         except IntegrityError:
             raise
-        except DBAPIError as error:
-            raise StorageUnavailable(f"The database can't do this now ({type(error.orig).__name__}). Try again.") from error
+        except (DBAPIError, OSError) as error:
+            raise _told(error) from error
 
     async def prepare(self) -> None:
-        """Bring the schema to HEAD. Raises SetupError if it is newer than this program, or can't be opened."""
+        """Bring the schema to HEAD; any number of processes may do this at once.
+
+        Raises SetupError if it is newer than this program, or can't be opened.
+        """
+        if self.address.path is not None:
+            _make_file(self.address.path)
         try:
             found = await self.revision()
-        except (DBAPIError, OSError) as error:
-            raise SetupError(f"Can't open the database {self.shown_url}: {type(error).__name__}.", exit_status=74) from error
+        except Exception as error:  # drivers have exceptions of their own for a host, a password or a certificate that is wrong
+            reason = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+            raise SetupError(f"Can't open the database {self.address.shown}: {reason}.", exit_status=74) from error
         if found != HEAD:
-            await asyncio.to_thread(_upgrade, self.url, found)
+            if found is not None and found > HEAD:
+                raise too_new(found)
+            await upgrade(self.address)
 
     async def ping(self) -> None:
         """Raises StorageUnavailable if the database doesn't answer."""
         async with self.session() as session:
-            await session.execute(text("SELECT 1"))
+            # SQLite answers SELECT 1 without a look at its file.
+            await session.execute(text("SELECT version_num FROM alembic_version"))
 
     async def close(self) -> None:
         await self.engine.dispose()
 
-    @property
-    def shown_url(self) -> str:
-        """The URL without its password."""
-        return make_url(self.url).render_as_string(hide_password=True)
-
     async def revision(self) -> str | None:
         """The schema it has; None: none yet."""
         async with self.engine.connect() as connection:
-            known = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "alembic_version"))
-            if not known:
-                return None
-            return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+            return await connection.run_sync(revision_of)
+
+    async def _connect(self, session: AsyncSession) -> None:
+        try:
+            await self._look_at_file()
+            await session.connection()
+        except Exception as error:  # see `prepare`
+            if not self._away:
+                log.warning("the database can't be reached (%s)", type(error).__name__)
+            self._away = True
+            if isinstance(error, StorageUnavailable):
+                raise
+            raise StorageUnavailable("The database can't be reached now. Try again.") from error
+        if self._away:
+            log.warning("the database can be reached again")
+        self._away = False
+
+    async def _look_at_file(self) -> None:
+        """Open connections would go on writing into a file that was deleted or replaced, and nobody would ever see it again."""
+        if self.address.path is None:
+            return
+        try:
+            found = os.stat(self.address.path)
+        except OSError:
+            if self._file is None:
+                return  # not made yet
+            raise StorageUnavailable("The database's file is gone. Put it back, or restore a backup.") from None
+        identity = (found.st_dev, found.st_ino)
+        if self._file is not None and identity != self._file:
+            log.warning("the database's file was replaced by another")
+            self.generation += 1
+            await self.engine.dispose()
+        self._file = identity
 
 
-async def _connect(session: AsyncSession) -> None:
-    """Apart from what is done with it, because a server that can't be reached is an OSError, as much else is."""
+def _make_file(path: Path) -> None:
+    """For its owner only, and so are the files that SQLite puts beside it."""
     try:
-        await session.connection()
-    except (OSError, PoolTimeout) as error:
-        raise StorageUnavailable(f"The database can't be reached now ({type(error).__name__}). Try again.") from error
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise SetupError(f"Can't make the database {path}: {error.strerror}.", exit_status=73) from None
 
 
-def _with_driver(url: str) -> str:
-    """`postgresql://...` and `postgres://...`, as they are usually written, name no driver; ours is asyncpg."""
-    scheme, separator, rest = url.partition("://")
-    return f"postgresql+asyncpg://{rest}" if separator and scheme in ("postgresql", "postgres") else url
-
-
-def _as_json(value: Any) -> str:
-    """Letters as they are: SQLite looks for keys as they are written."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _upgrade(url: str, found: str | None) -> None:
-    # Alembic costs a sixth of a second to import, so only when there is something to do.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["url"] = url
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        if found is not None and "Can't locate revision" in str(error):
-            raise SetupError(
-                f"The database has schema {found}, which is newer than this program knows ({HEAD}). Upgrade openhearth.",
-                exit_status=65,
-            ) from error
-        raise
+def _told(error: Exception) -> OpenHearthError:
+    orig = error.orig if isinstance(error, DBAPIError) else error
+    # SQLSTATE 22: PostgreSQL's "data exception". asyncpg itself refuses numbers that don't fit.
+    if str(getattr(orig, "sqlstate", None) or "").startswith("22") or isinstance(getattr(orig, "__cause__", None), ValueError):
+        return InvalidRequest("The request holds a value that can't be stored: a null character, or a number out of range.")
+    return StorageUnavailable(f"The database can't do this now ({type(orig).__name__}). Try again.")

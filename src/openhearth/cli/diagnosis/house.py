@@ -32,30 +32,28 @@ def data_folder(data_dir: Path) -> Finding:
 
 async def database(settings: Settings) -> Finding:
     """Whether it opens, and its schema. Changes nothing: a database that doesn't exist is not made."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
-
     from openhearth.store.database import HEAD, Database
 
     try:
-        url = make_url(settings.resolved_database_url)
-        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():  # noqa: ASYNC240 - one look
-            return Finding("database", "ok", "none yet; it is made at the first start")
         store = Database(settings.resolved_database_url)
-        try:
-            revision = await store.revision()
-        finally:
-            await store.close()
-    except (SQLAlchemyError, OSError, ImportError) as error:
+    except SetupError as error:
+        return Finding("database", "fail", error.message, "Correct database_url in the settings.")
+    try:
+        if store.address.path is not None and not store.address.path.exists():
+            return Finding("database", "ok", "none yet; it is made at the first start")
+        revision = await store.revision()
+    except Exception as error:  # drivers have exceptions of their own for a host, a password or a certificate that is wrong
         cause = type(getattr(error, "orig", None) or error).__name__
         return Finding(
             "database", "fail", f"It does not open ({cause})", "Check database_url and the file's permissions; a backup may be needed."
         )
+    finally:
+        await store.close()
     if revision is None or revision < HEAD:
-        return Finding("database", "ok", f"{store.shown_url}, schema {revision or 'empty'}; the next start brings it to {HEAD}")
+        return Finding("database", "ok", f"{store.address.shown}, schema {revision or 'empty'}; the next start brings it to {HEAD}")
     if revision > HEAD:
         return Finding("database", "fail", f"schema {revision}, newer than this program knows ({HEAD})", "Upgrade openhearth.")
-    return Finding("database", "ok", f"{store.shown_url}, schema {revision}")
+    return Finding("database", "ok", f"{store.address.shown}, schema {revision}")
 
 
 async def server(settings: Settings) -> list[Finding]:
