@@ -20,16 +20,20 @@ class Allowance:
     requests_per_minute: int
     tokens_per_minute: int
     requests_per_day: int | None
+    chosen: bool = False
+    """Whether somebody has set it, a project's owner or the settings; else it is what the program ships with."""
 
 
 def allowed(row: RateLimitRow | None, defaults: LimitSettings) -> Allowance:
     """What the row says, and the defaults where it says nothing."""
     if row is None:
-        return Allowance(defaults.requests_per_minute, defaults.tokens_per_minute, defaults.requests_per_day)
+        chosen = defaults != LimitSettings()
+        return Allowance(defaults.requests_per_minute, defaults.tokens_per_minute, defaults.requests_per_day, chosen)
     return Allowance(
         defaults.requests_per_minute if row.max_requests_per_1_minute is None else row.max_requests_per_1_minute,
         defaults.tokens_per_minute if row.max_tokens_per_1_minute is None else row.max_tokens_per_1_minute,
         defaults.requests_per_day if row.max_requests_per_1_day is None else row.max_requests_per_1_day,
+        chosen=True,
     )
 
 

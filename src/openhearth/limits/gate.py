@@ -2,7 +2,8 @@
 
 A request is served from what this process holds in advance, without the database; more is fetched in the background, and at the end of a
 bucket the last of it at once. What isn't used goes back after a second, and when the server stops. Without a database a process serves from
-what it holds for at most `buckets.VALID_S`, then refuses with StorageUnavailable: no limit is passed over because nobody can count.
+what it holds for at most `buckets.VALID_S`. Then limits that somebody has set refuse with StorageUnavailable, since nobody can count; those that
+the program ships with step aside.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any
 from openhearth.accounts.access import AccessTable
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.work import Settle, Usage, Work
-from openhearth.errors import RateLimited
+from openhearth.errors import RateLimited, StorageUnavailable
 from openhearth.limits.allowance import Allowances
-from openhearth.limits.buckets import Offer
+from openhearth.limits.buckets import NEVER, Offer
 from openhearth.limits.lane import Lane, Need
 from openhearth.limits.ledger import Key, Ledger
 from openhearth.settings import LimitSettings
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 IDLE_S = 1.0
 """What wasn't asked for so long goes back."""
 SWEEP_S = 0.25
+PATIENCE_S = 1.0
+"""So long a request waits for the database where nobody has set a limit; for so long after that none waits."""
 
 
 def steady() -> float:
@@ -51,6 +54,7 @@ class RateLimits:
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._active: set[Lane] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._away_until = NEVER
 
     async def admit(self, principal: Principal, work: Work) -> Settle:
         """Raises RateLimited, StorageUnavailable. Also tells the sender what is left. The guard has just brought `access` up to date."""
@@ -61,7 +65,8 @@ class RateLimits:
         now = self._clock()
         try:
             while not lane.take(tokens, now):
-                await self._fetch(lane, tokens, principal)
+                if not await self._fetch(lane, tokens, principal):
+                    return _nothing
                 now = self._clock()
         except RateLimited:
             lane.tick(now)
@@ -102,12 +107,24 @@ class RateLimits:
             lane.resize(self._allowances.of(project_id, model))
         return lane
 
-    async def _fetch(self, lane: Lane, tokens: int, principal: Principal) -> None:
-        """Hold enough for one request, or raise. Somebody else may be quicker to take it."""
+    async def _fetch(self, lane: Lane, tokens: int, principal: Principal) -> bool:
+        """Hold enough for one request, or raise. Somebody else may be quicker to take it. False: nobody can count, and nobody set a limit."""
         now = self._clock()
         lane.check(lane.lacking(tokens, now), now, principal)
-        # A client that leaves must not leave an exchange half done.
-        await asyncio.shield(self._spawn(self._fetched(lane, tokens, principal)))
+        if lane.chosen:
+            # A client that leaves must not leave an exchange half done.
+            await asyncio.shield(self._spawn(self._fetched(lane, tokens, principal)))
+            return True
+        if now < self._away_until:
+            return False
+        fetching = self._spawn(self._fetched(lane, tokens, principal))
+        await asyncio.wait({fetching}, timeout=PATIENCE_S)
+        with suppress(StorageUnavailable):
+            if fetching.done():
+                fetching.result()
+                return True
+        self._away_until = self._clock() + PATIENCE_S
+        return False
 
     async def _fetched(self, lane: Lane, tokens: int, principal: Principal) -> None:
         async with lane.lock:
@@ -176,3 +193,7 @@ class RateLimits:
         self._tasks.discard(task)
         with suppress(asyncio.CancelledError):
             task.exception()  # whoever waited for it has it; if they left, nobody misses it
+
+
+def _nothing(_usage: Usage | None) -> None:
+    """There is nothing to settle."""

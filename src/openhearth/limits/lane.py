@@ -53,6 +53,11 @@ class Lane:
         self._requests, self._tokens = self.holdings["requests_per_minute"], self.holdings["tokens_per_minute"]
         self._day = self.holdings.get("requests_per_day")
 
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody has set these limits."""
+        return self._allowance is not None and self._allowance.chosen
+
     def key(self, kind: Kind) -> Key:
         return Key(self._project_id, self._model, kind)
 
