@@ -39,7 +39,8 @@ def test_help_names_every_command_and_has_examples(tmp_path: Path) -> None:
     for command in COMMANDS:
         assert f"\n  {command} " in shown.stdout
     assert "..." not in shown.stdout.partition("Commands:")[2], "a summary is cut off"
-    assert "..." not in openhearth("keys", "--help", data_dir=tmp_path).stdout.partition("Commands:")[2].partition("Examples:")[0]
+    for group in ("keys", "db"):
+        assert "..." not in openhearth(group, "--help", data_dir=tmp_path).stdout.partition("Commands:")[2].partition("Examples:")[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,12 +15,14 @@ from openhearth.store.address import parse
 from openhearth.store.database import Database
 from tests.support.databases import Postgres
 
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_postgresql_urls_become_what_the_driver_reads(scheme: str) -> None:
-    address = parse(f"{scheme}://anna:pa%40ss@db.example:5433/house?sslmode=verify-full&sslrootcert=/etc/ca.pem&connect_timeout=3")
+    address = parse(f"{scheme}://anna:pa%40ss@db.example:5433/house?sslmode=verify-full&sslrootcert=system&connect_timeout=3")
     assert address.kind == "postgresql"
-    assert address.url == "postgresql://anna:pa%40ss@db.example:5433/house?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem"
+    assert address.url == "postgresql://anna:pa%40ss@db.example:5433/house?sslmode=verify-full&sslrootcert=system"
     assert address.connect_timeout_s == 3
     assert address.shown == "postgresql://db.example:5433/house"
 
@@ -36,16 +41,45 @@ def test_what_the_driver_cannot_do_is_left_out_or_refused() -> None:
         parse("postgresql://h/d?channel_binding=require")
 
 
-async def test_certificates_are_asked_for_when_the_url_says_so(postgres: Postgres) -> None:
-    """This server has no TLS, so that a URL which insists on it can't be satisfied."""
-    database = Database(postgres.empty() + "&sslmode=require")
-    with pytest.raises(SetupError, match="Can't open"):
+@pytest.mark.parametrize(("sslmode", "asks_for_tls"), [("require", True), ("disable", False)])
+async def test_sslmode_reaches_the_driver(sslmode: str, asks_for_tls: bool) -> None:
+    """A server that has no TLS sees what is asked of it, and a URL that insists on it gets no further."""
+    heard: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readexactly(8))
+        writer.write(b"N")
+        heard.append(await reader.read(1))
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    database = Database(f"postgresql://anna:hunter2@127.0.0.1:{port}/house?sslmode={sslmode}")
+    with pytest.raises(SetupError, match="Can't open") as caught:
         await database.prepare()
     await database.close()
-    plain = Database(postgres.empty() + "&sslmode=disable&application_name=mine")
-    await plain.prepare()
-    await plain.ping()
-    await plain.close()
+    await ended.wait()
+    server.close()
+    assert "hunter2" not in caught.value.message
+    assert (heard[0] == SSL_REQUEST) == asks_for_tls
+    assert not asks_for_tls or heard[1:] in ([], [b""]), "something was sent without TLS"
+
+
+def test_a_certificate_that_is_not_there_is_named() -> None:
+    with pytest.raises(SetupError, match=r"sslrootcert names /no/such/ca\.pem") as caught:
+        parse("postgresql://anna:hunter2@127.0.0.1:9/house?sslmode=verify-full&sslrootcert=/no/such/ca.pem")
+    assert "hunter2" not in caught.value.message
+
+
+async def test_more_options_reach_a_real_server(postgres: Postgres) -> None:
+    database = Database(postgres.empty() + "&sslmode=disable&application_name=mine&connect_timeout=2")
+    await database.prepare()
+    await database.ping()
+    await database.close()
 
 
 def test_without_the_driver_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ def upgrade(ctx: click.Context, as_json: bool) -> None:
 @options.where_settings_are
 @click.pass_context
 def backup(ctx: click.Context, file: Path, force: bool, as_json: bool) -> None:
-    """Write everything in the database to FILE; a server may run meanwhile.
+    """Write the whole database to FILE.
 
-    The file shows one moment, is readable by you only, and can be restored into SQLite and PostgreSQL alike. Models are not in it.
+    A server may run meanwhile. The file shows one moment, is readable by you only, and can be restored into SQLite and PostgreSQL alike. Models are not in it.
     """
     import asyncio
 

@@ -16,6 +16,7 @@ CONNECT_TIMEOUT_S = 5.0
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _OF_LIBPQ_ONLY = frozenset({"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"})
 """Tuning of the C library's sockets; asyncpg would send them to the server, which refuses what it doesn't know."""
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 _WITHOUT_LIBPQ = {"channel_binding": ("disable", "prefer"), "gssencmode": ("disable", "prefer")}
 """What asyncpg can't do; these values don't insist on it."""
 
@@ -70,6 +71,9 @@ def _postgresql(rest: str) -> Address:
             raise SetupError(f"database_url: {name} can only be {' or '.join(allowed)} here.", exit_status=78)
     for name in _OF_LIBPQ_ONLY & options.keys():
         del options[name]
+    for name in _FILES & options.keys():
+        if options[name] != "system" and not Path(options[name]).expanduser().is_file():
+            raise SetupError(f"database_url: {name} names {options[name]}, which is not a file.", exit_status=78)
     url = urlunsplit(parts._replace(query=urlencode(options)))
     host = parts.netloc.rpartition("@")[2] or str(options.get("host", ""))
     name = parts.path.lstrip("/") or str(options.get("dbname", ""))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from openhearth.errors import InvalidRequest, OpenHearthError, SetupError, StorageUnavailable
 from openhearth.store.address import parse
-from openhearth.store.connections import open_engine
+from openhearth.store.connections import ANSWER_TIMEOUT_S, open_engine
 from openhearth.store.upgrading import HEAD, revision_of, too_new, upgrade
 
 __all__ = ["HEAD", "Database", "Table"]
@@ -72,8 +72,7 @@ class Database:
         try:
             found = await self.revision()
         except Exception as error:  # drivers have exceptions of their own for a host, a password or a certificate that is wrong
-            reason = type(error.orig if isinstance(error, DBAPIError) else error).__name__
-            raise SetupError(f"Can't open the database {self.address.shown}: {reason}.", exit_status=74) from error
+            raise SetupError(f"Can't open the database {self.address.shown}: {_reason(error)}.", exit_status=74) from error
         if found != HEAD:
             if found is not None and found > HEAD:
                 raise too_new(found)
@@ -96,7 +95,12 @@ class Database:
     async def _connect(self, session: AsyncSession) -> None:
         try:
             await self._look_at_file()
-            await session.connection()
+            if self.address.kind == "sqlite":
+                await session.connection()
+            else:
+                # To try a kept connection, and then to open another, may each take its own time limit, and the wait for a free one a third.
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await session.connection()
         except Exception as error:  # see `prepare`
             if not self._away:
                 log.warning("the database can't be reached (%s)", type(error).__name__)
@@ -134,6 +138,12 @@ def _make_file(path: Path) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     except OSError as error:
         raise SetupError(f"Can't make the database {path}: {error.strerror}.", exit_status=73) from None
+
+
+def _reason(error: Exception) -> str:
+    """By its type: messages may quote what is nobody's business. But what the URL asks for in vain (a certificate, mostly) is said."""
+    name = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+    return f"{name} ({str(error)[:200].rstrip('.')})" if name == "ClientConfigurationError" else name
 
 
 def _told(error: Exception) -> OpenHearthError:

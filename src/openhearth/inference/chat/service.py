@@ -32,7 +32,7 @@ OnFinished = Callable[[Principal, ChatRequest, dict[str, Any]], Awaitable[None]]
 """Told of every whole reply whose request said `store`, before the client has its end."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Work:
     """One request with everything that its answer needs."""
 
@@ -41,6 +41,8 @@ class Work:
     lease: Lease
     tally: Tally
     head: Head
+    ending: bytes = sse.DONE
+    """What a stream closes with."""
 
     @property
     def relayed(self) -> bool:
@@ -63,32 +65,37 @@ class Chat:
     async def create(self, principal: Principal, request: ChatRequest) -> bytes:
         """The whole reply, as JSON."""
         async with self._work(principal, request) as work:
-            if work.relayed:
-                told = await relay.whole(work.lease.client, request, work.lease.spec, work.upstream_head, work.tally)
-                await self._finished(principal, request, told)
-                return told
-            generation = await self._generation(work)
-            folding = _folding(work.plan)
-            if generation.passes:
-                await passing.folded(work.lease.client, generation.body(), work.tally, folding)
-            else:
-                async with aclosing(generation.deltas()) as batches:
-                    async for deltas in batches:
-                        folding.add(deltas)
-            reply = msgspec.json.encode(work.head.completion(folding.choices(), work.tally.usage))
-            await self._finished(principal, request, reply)
-            return reply
+            reply = await self._whole(work)
+        await self._finished(principal, request, reply)
+        return reply
+
+    async def _whole(self, work: Work) -> bytes:
+        if work.relayed:
+            return await relay.whole(work.lease.client, work.request, work.lease.spec, work.upstream_head, work.tally)
+        generation = await self._generation(work)
+        folding = _folding(work.plan)
+        if generation.passes:
+            await passing.folded(work.lease.client, generation.body(), work.tally, folding)
+        else:
+            async with aclosing(generation.deltas()) as batches:
+                async for deltas in batches:
+                    folding.add(deltas)
+        return msgspec.json.encode(work.head.completion(folding.choices(), work.tally.usage))
 
     async def stream(self, principal: Principal, request: ChatRequest) -> AsyncGenerator[bytes]:
         """The reply as server-sent events, what is ready together as one write."""
         async with self._work(principal, request) as work:
-            source = self._relayed(principal, work) if work.relayed else self._streamed(principal, work)
+            folding = _folding(work.plan) if request.store else None
+            source = self._relayed(work, folding) if work.relayed else self._streamed(work, folding)
             async with aclosing(source):
                 async for write in source:
                     yield write
+        # Storing may take its time; the engine's slots are others' by now.
+        if folding is not None:
+            await self._finished(principal, request, msgspec.json.encode(work.head.completion(folding.choices(), work.tally.usage)))
+        yield work.ending
 
-    async def _relayed(self, principal: Principal, work: Work) -> AsyncGenerator[bytes]:
-        folding = _folding(work.plan) if work.request.store else None
+    async def _relayed(self, work: Work, folding: Folding | None) -> AsyncGenerator[bytes]:
         stream = relay.streamed(
             work.lease.client,
             work.request,
@@ -101,33 +108,25 @@ class Chat:
         async with aclosing(stream):
             async for write in stream:
                 yield write
-        if folding:
-            reply = work.head.completion(folding.choices(), work.tally.usage)
-            await self._finished(principal, work.request, msgspec.json.encode(reply))
-        yield sse.DONE
 
-    async def _streamed(self, principal: Principal, work: Work) -> AsyncGenerator[bytes]:
+    async def _streamed(self, work: Work, folding: Folding | None) -> AsyncGenerator[bytes]:
         generation = await self._generation(work)
-        plan, request = work.plan, work.request
+        plan = work.plan
         writer = Writer(work.head, plan.tools, include_usage=plan.include_usage)
-        if generation.passes and not request.store:
+        if generation.passes and folding is None:
             before, after = work.head.around(null_usage=plan.include_usage)
             source = passing.passed_on(work.lease.client, generation.body(), work.tally, before, after)
             async with aclosing(source):
                 async for write in source:
                     yield write
         else:
-            folding = _folding(plan) if request.store else None
             async with aclosing(generation.deltas()) as batches:
                 async for deltas in batches:
                     if folding:
                         folding.add(deltas)
                     if write := writer.write(deltas):
                         yield write
-            if folding:
-                reply = work.head.completion(folding.choices(), work.tally.usage)
-                await self._finished(principal, request, msgspec.json.encode(reply))
-        yield writer.ending(work.tally.usage)
+        work.ending = writer.ending(work.tally.usage)
 
     async def _finished(self, principal: Principal, request: ChatRequest, reply: bytes) -> None:
         if request.store and self._on_finished is not None:
