@@ -12,7 +12,9 @@ from openhearth.store.backups.rows import tables_of
 Rows = dict[str, dict[str, Any]]
 
 JSON_TEXT = '{"a": [1, 2.50, null], "say": "grüß dich, 你好"}'
-JSON_COLUMNS = frozenset({"details", "actor", "scopes", "model_permissions", "event_types", "leases", "permissions", "projects", "recipients", "events", "metadata", "completion", "messages"})
+JSON_COLUMNS = frozenset(
+    {"details", "actor", "event_types", "leases", "permissions", "projects", "recipients", "events", "metadata", "completion", "messages"}
+)
 
 
 async def fill(connection: AsyncConnection, given: Rows) -> Rows:
