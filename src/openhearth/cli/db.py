@@ -84,7 +84,8 @@ def upgrade(ctx: click.Context, as_json: bool) -> None:
 def backup(ctx: click.Context, file: Path, force: bool, as_json: bool) -> None:
     """Write the whole database to FILE.
 
-    A server may run meanwhile. The file shows one moment, is readable by you only, and can be restored into SQLite and PostgreSQL alike. Models are not in it.
+    A server may run meanwhile. The file shows one moment, is readable by you only, and can be restored into SQLite and PostgreSQL
+    alike. Models are not in it.
     """
     import asyncio
 

@@ -35,7 +35,10 @@ def register(app: click.Group) -> None:
     ),
 )
 def webhooks() -> None:
-    """Tell other programs of events: signed as OpenAI signs them, tried again for three days."""
+    """Tell other programs of events.
+
+    Signed as OpenAI signs them, tried again for three days.
+    """
 
 
 @webhooks.command(

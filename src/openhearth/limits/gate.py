@@ -2,8 +2,8 @@
 
 A request is served from what this process holds in advance, without the database; more is fetched in the background, and at the end of a
 bucket the last of it at once. What isn't used goes back after a second, and when the server stops. Without a database a process serves from
-what it holds for at most `buckets.VALID_S`. Then limits that somebody has set refuse with StorageUnavailable, since nobody can count; those that
-the program ships with step aside.
+what it holds for at most `buckets.VALID_S`. Then limits that somebody has set refuse with StorageUnavailable, since nobody can count; those
+that the program ships with step aside.
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ class RateLimits:
         return lane
 
     async def _fetch(self, lane: Lane, tokens: int, principal: Principal) -> bool:
-        """Hold enough for one request, or raise. Somebody else may be quicker to take it. False: nobody can count, and nobody set a limit."""
+        """Hold enough for one request, or raise. Somebody else may be quicker to take it.
+
+        False: nobody can count, and nobody has set a limit.
+        """
         now = self._clock()
         lane.check(lane.lacking(tokens, now), now, principal)
         if lane.chosen:
