@@ -28,6 +28,7 @@ from openhearth.accounts.guard import Guard
 from openhearth.accounts.keys import Keys
 from openhearth.accounts.models_gate import ModelPermissions
 from openhearth.accounts.organization.founding import found
+from openhearth.accounts.people import endpoints as people
 from openhearth.accounts.people.people import People
 from openhearth.accounts.project_users import routes as project_users
 from openhearth.accounts.project_users.service import ProjectUsers
@@ -198,7 +199,7 @@ def endpoints(house: House) -> list[Endpoint]:
     table += audit.endpoints(AuditLog(database))
     table += rate_limits.endpoints(ProjectLimits(house.database, house.settings.limits, house.models.names))
     table += webhooks.endpoints(house.webhooks)
-    table += house.people.endpoints()
+    table += people.endpoints(house.people)
     table += health.endpoints(house.database, house.pool, house.registry, lambda: document(table))
     table += listing.endpoints(inference)
     return table

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from openhearth.store.database import Database
 
-KINDS = ("sqlite", "postgresql")
+KINDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.real))
+"""Parameters for fixtures. The fast part of the tests keeps to SQLite."""
 
 
 def sqlite_url(folder: Path) -> str:

@@ -10,20 +10,17 @@ from typing import Literal
 
 from openhearth.accounts.access import AccessTable
 from openhearth.accounts.audit.record import record
-from openhearth.accounts.people import letters, pages, routes
-from openhearth.accounts.people.invites import routes as invite_routes
+from openhearth.accounts.people import letters
 from openhearth.accounts.people.invites.service import Invites
 from openhearth.accounts.people.joining import Joining
 from openhearth.accounts.people.links import forget_dead_links, new_link, open_links
 from openhearth.accounts.people.login import Login
-from openhearth.accounts.people.oidc import routes as oidc_routes
 from openhearth.accounts.people.oidc.login import OidcLogin
 from openhearth.accounts.people.oidc.provider import Provider
 from openhearth.accounts.people.passwords import Passwords
 from openhearth.accounts.people.public_address import public_address
 from openhearth.accounts.people.sessions import Sessions, end_session
 from openhearth.accounts.people.throttle import Limits
-from openhearth.accounts.people.users import routes as user_routes
 from openhearth.accounts.people.users.service import Users
 from openhearth.accounts.principal import Principal
 from openhearth.errors import PermissionDenied, StorageUnavailable
@@ -32,7 +29,6 @@ from openhearth.mail.outbox import post
 from openhearth.mail.smtp import SmtpTransport
 from openhearth.settings import Settings
 from openhearth.store.database import Database
-from openhearth.web.endpoint import Endpoint
 from openhearth.wire.auth import Me, MyProject, Person, Session, SessionList
 
 log = logging.getLogger(__name__)
@@ -66,11 +62,6 @@ class People:
     def provider_name(self) -> str | None:
         """The OpenID provider's, if there is one."""
         return self.oidc.name if self.oidc else None
-
-    def endpoints(self) -> list[Endpoint]:
-        """All rows of the route table that are about people."""
-        table = user_routes.endpoints(self.users) + invite_routes.endpoints(self.invites)
-        return table + routes.endpoints(self) + pages.endpoints(self) + (oidc_routes.endpoints(self, self.oidc) if self.oidc else [])
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
