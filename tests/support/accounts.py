@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from openhearth.accounts.access import changed
-from openhearth.accounts.keys import add_key
+from openhearth.accounts.access import changed, digest
 from openhearth.accounts.membership import read_membership
 from openhearth.accounts.organization.founding import organization_id, owner_of
 from openhearth.accounts.principal import Access, Principal
-from openhearth.accounts.tables import ProjectMemberRow, ProjectRow, ServiceAccountRow, UserRow
+from openhearth.accounts.tables import ApiKeyRow, ProjectMemberRow, ProjectRow, ServiceAccountRow, UserRow
 from openhearth.store.database import Database
 from openhearth.wire.ids import new_id
 
@@ -62,9 +62,15 @@ async def a_service_account(database: Database, project_id: str, role: str = "me
 
 
 async def a_key(database: Database, project_id: str | None, **options: Any) -> str:
-    """A key's secret. `options` as of `add_key`: user_id or service_account_id, scopes, expires_at."""
+    """A key's secret. `options`: user_id or service_account_id, scopes (an empty list gives nothing), expires_at."""
+    secret = "sk-test-" + secrets.token_urlsafe(24)
+    given = {"user_id": None, "service_account_id": None, "scopes": None, "expires_at": None, **options}
+    shown = f"{secret[:12]}...{secret[-4:]}"
+    row = ApiKeyRow(id=new_id("key_", 24), name="test", prefix=shown, hash=digest(secret), project_id=project_id, created_at=1, **given)
     async with database.session() as session:
-        return (await add_key(session, "test", project_id=project_id, **options))[0]
+        session.add(row)
+        await changed(session)
+    return secret
 
 
 async def logged_in(database: Database, user_id: str, project_id: str = "") -> Principal:
