@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from openhearth.accounts.permissions import OF_PROJECTS
+from openhearth.accounts.permissions import OF_MANAGEMENT, OF_PROJECTS
+from openhearth.accounts.principal import Principal
 from openhearth.web.endpoint import Endpoint
 from tests.support.accounts import a_project, join
 from tests.support.isolation.belongings import SHARED
@@ -43,10 +44,11 @@ async def _fault(walk: Walk, endpoint: Endpoint, actor: Actor) -> str | None:
     if answer.status >= 500:
         return f"broke ({answer.status})"
     if allowed:
-        return f"refused ({answer.text})" if answer.status == 401 or answer.code == "permission_denied" else None
+        refused = answer.status == 401 and answer.code != "invalid_credentials"
+        return f"refused ({answer.text})" if refused or answer.code == "permission_denied" else None
     if not actor.known:
         return None if answer.status == 401 else f"not stopped at the door ({answer.status})"
-    told = f"Missing scopes: {endpoint.permission}." in answer.text
+    told = f"Missing scopes: {endpoint.permission}." in answer.text or actor.has(endpoint, project_id)
     return None if answer.status == 403 and told else f"not refused as it should ({answer.status} {answer.text[:200]})"
 
 
@@ -73,9 +75,36 @@ async def test_what_belongs_to_a_project_is_not_there_for_others(walk: Walk) -> 
             unseen = await walk.ask(asker, endpoint, filled(endpoint.path, {}))
             assert seen.status == 404, (shown(endpoint), seen)
             assert seen.without(*things.values()) == unseen.without(NOTHING), shown(endpoint)
-        assert (await walk.ask(own, endpoint, path)).status < 400, f"{shown(endpoint)} doesn't find its own project's {names}"
+        assert (await walk.ask(own, endpoint, path)).status not in (404, 403), f"{shown(endpoint)} doesn't find its own project's {names}"
         walked += 1
     assert walked >= 4
+
+
+async def test_what_belongs_to_a_person_is_not_there_for_others(walk: Walk) -> None:
+    walked = 0
+    for endpoint in walk.table:
+        if endpoint.login and parameters(endpoint):
+            things = await walk.things(endpoint, walk.cast.a)
+            seen = await walk.ask(walk.cast["login of b's owner"], endpoint, filled(endpoint.path, things))
+            unseen = await walk.ask(walk.cast["login of b's owner"], endpoint, filled(endpoint.path, {}))
+            assert seen.status == 404, (shown(endpoint), seen)
+            assert seen.without(*things.values()) == unseen.without(NOTHING), shown(endpoint)
+            found = await walk.ask(walk.cast["login of the organization's owner"], endpoint, filled(endpoint.path, things))
+            assert found.status == 200, (shown(endpoint), found)
+            walked += 1
+    assert walked
+
+
+async def test_the_walk_notices_when_a_header_makes_a_projects_manager_the_organizations(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everywhere_alike(self: Principal, permission: str, project_id: str | None = None) -> bool:
+        return self.access.may(permission, project_id or self.project_id)
+
+    monkeypatch.setattr(Principal, "may", everywhere_alike)
+    manager = walk.cast["login of a's owner"]
+    managing = [row for row in walk.table if row.permission in OF_MANAGEMENT and not parameters(row) and not row.somewhere]
+    assert any([await _fault(walk, endpoint, manager) for endpoint in managing])
 
 
 async def test_things_of_a_project_are_not_there_under_another_ones_path(walk: Walk) -> None:

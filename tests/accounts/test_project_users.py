@@ -11,6 +11,7 @@ from openhearth.accounts.access import AccessTable
 from openhearth.accounts.api_keys.own import OwnKeys
 from openhearth.accounts.api_keys.service import ProjectKeys
 from openhearth.accounts.audit.tables import AuditLogRow
+from openhearth.accounts.permissions import PROJECT_ROLES
 from openhearth.accounts.project_users.service import ProjectUsers
 from openhearth.accounts.projects.service import Projects
 from openhearth.accounts.tables import RoleAssignmentRow
@@ -89,7 +90,11 @@ async def test_nobody_makes_owners_who_may_not_do_it_all(users: ProjectUsers, da
     some = holding(["api.project_users.write", "api.project_users.read"])
     with pytest.raises(PermissionDenied):
         await users.add(some, project, ProjectUserCreate("owner", user_id=user))
-    await users.add(some, project, ProjectUserCreate("member", user_id=user))
+    with pytest.raises(PermissionDenied, match="don't have in this project") as caught:
+        await users.add(some, project, ProjectUserCreate("member", user_id=user))
+    assert (caught.value.code, caught.value.param) == ("permission_escalation", "role")
+    using = holding([*PROJECT_ROLES["member"], "api.project_users.write"])
+    await users.add(using, project, ProjectUserCreate("member", user_id=user))
     with pytest.raises(PermissionDenied):
         await users.update(some, project, user, ProjectUserUpdate("owner"))
     await users.update(holding(["api.all"]), project, user, ProjectUserUpdate("owner"))
@@ -97,6 +102,8 @@ async def test_nobody_makes_owners_who_may_not_do_it_all(users: ProjectUsers, da
         await users.update(some, project, user, ProjectUserUpdate("member"))
     with pytest.raises(PermissionDenied):
         await users.remove(some, project, user)
+    await users.update(None, project, user, ProjectUserUpdate("member"))
+    await users.remove(some, project, user)
 
 
 async def test_pages_and_strangers(users: ProjectUsers, database: Database, project: str) -> None:

@@ -79,6 +79,11 @@ class Principal:
         if not self.may(permission, project_id):
             raise _missing(permission)
 
+    def require_login(self) -> None:
+        """A person in a session, not a key. Raises PermissionDenied."""
+        if self.access.kind != "session":
+            raise PermissionDenied("This is done in a session, not with a key: log in.")
+
     def require_everywhere(self, permission: str) -> None:
         """In the organization, not in some project only. Raises PermissionDenied."""
         if permission not in self.access.everywhere:

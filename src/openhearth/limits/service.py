@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from openhearth.accounts.access import changed
 from openhearth.accounts.audit.record import record
 from openhearth.accounts.principal import Principal
-from openhearth.accounts.tables import ProjectRow
-from openhearth.errors import InvalidRequest, NotFound
+from openhearth.accounts.projects.rows import active_project, project_row
+from openhearth.errors import NotFound
 from openhearth.limits.allowance import allowed
 from openhearth.limits.tables import RateLimitRow
 from openhearth.settings import LimitSettings
@@ -54,7 +54,7 @@ class ProjectLimits:
         """Every model's. Raises NotFound."""
         names = set(await self._models())
         async with self._database.session() as session:
-            await _project(session, project_id)
+            await project_row(session, project_id)
             rows = {row.model: row for row in await session.scalars(select(RateLimitRow).where(RateLimitRow.project_id == project_id))}
         return [self._shown(name, rows.get(name)) for name in sorted(names | set(rows))]
 
@@ -87,7 +87,7 @@ class ProjectLimits:
         names = await self._models()
         async with self._database.session() as session:
             await changed(session)  # at the beginning, so that changes wait for each other
-            await _active_project(session, project_id)
+            await active_project(session, project_id)
             model = limit_id.removeprefix(PREFIX)
             row = await session.get(RateLimitRow, (project_id, model))
             if model == limit_id or (row is None and model not in names):
@@ -110,20 +110,6 @@ class ProjectLimits:
 
 def _if_set(value: int | None) -> int | UnsetType:
     return UNSET if value is None else value
-
-
-async def _active_project(session: AsyncSession, project_id: str) -> None:
-    if (await _project(session, project_id)).archived_at is not None:
-        raise InvalidRequest(
-            f"Project '{project_id}' is archived: it can't be used or changed any more.", param="project_id", code="project_archived"
-        )
-
-
-async def _project(session: AsyncSession, project_id: str) -> ProjectRow:
-    row = await session.get(ProjectRow, project_id)
-    if row is None:
-        raise NotFound(f"No project '{project_id[:100]}'.", param="project_id")
-    return row
 
 
 def _said(limit: ProjectRateLimit, names: Collection[str]) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.organization.founding import organization_id
 from openhearth.accounts.principal import Principal
-from openhearth.accounts.tables import ProjectRow
-from openhearth.errors import NotFound
+from openhearth.accounts.projects.rows import project_row
 from openhearth.usage.tables import SpendingRow
 
 
@@ -40,9 +39,7 @@ async def scope_of(session: AsyncSession, actor: Principal | None, project_id: s
         actor.require(permission, project_id or "")
     if project_id is None:
         return Scope("organization", await organization_id(session))
-    if await session.get(ProjectRow, project_id) is None:
-        raise NotFound(f"No project '{project_id[:100]}'.", param="project_id")
-    return Scope("project", project_id)
+    return Scope("project", (await project_row(session, project_id)).id)
 
 
 async def spent_in(session: AsyncSession, scope: Scope, month: int) -> int:

@@ -100,6 +100,8 @@ class Endpoint:
     request's own, management in the organization."""
     somewhere: bool = False
     """It's enough to have the permission in any project: the handler shows what the sender may see."""
+    login: bool = False
+    """For people in a session about themselves: keys are refused, whatever they may do."""
     public: bool = False
     """Answers without a key: health and login only."""
     deprecated: bool = False
@@ -164,6 +166,8 @@ class EndpointApp:
             call.principal.require_somewhere(self.endpoint.permission)
         elif self.endpoint.permission is not None:
             call.principal.require(self.endpoint.permission, call.scope["path_params"].get("project_id"))
+        if self.endpoint.login:
+            call.principal.require_login()
         answer = await self.endpoint.handler(call)
         if isinstance(answer, Reply):
             await _send_reply(answer, send)

@@ -11,6 +11,7 @@ from openhearth.accounts.people.sessions import IDLE_S, TOUCH_S
 from openhearth.accounts.people.tables import SessionRow
 from openhearth.accounts.tables import UserRow
 from tests.accounts.people.conftest import PASSWORD, Town
+from tests.support.accounts import a_key
 
 LOGIN, ME, SESSIONS = "/openhearth/auth/login", "/openhearth/auth/me", "/openhearth/auth/sessions"
 
@@ -131,12 +132,10 @@ async def test_old_hashes_are_renewed(town: Town) -> None:
 
 async def test_removal_ends_sessions_and_keys_at_once(town: Town) -> None:
     from openhearth.accounts.access import DEFAULT_PROJECT
-    from openhearth.accounts.keys import add_key
 
     browser = await town.logged_in("ada@example.com")
     user_id = (await browser.get(ME)).json()["user"]["id"]
-    async with town.house.database.session() as session:
-        key, _row = await add_key(session, "ada's", project_id=DEFAULT_PROJECT, user_id=user_id)
+    key = await a_key(town.house.database, DEFAULT_PROJECT, user_id=user_id)
     assert (await town.browser().get("/v1/models", Authorization=f"Bearer {key}")).status == 200
     assert (await town.admin("DELETE", f"/v1/organization/users/{user_id}")).json()["deleted"] is True
     assert (await browser.get(ME)).status == 401

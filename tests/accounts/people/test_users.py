@@ -9,9 +9,9 @@ from openai.types.admin.organization import Invite as OpenAIInvite
 from openai.types.admin.organization import InviteDeleteResponse, OrganizationUser, UserDeleteResponse
 
 from openhearth.accounts.access import DEFAULT_PROJECT
-from openhearth.accounts.keys import add_key
 from openhearth.accounts.organization.founding import owner_of
 from tests.accounts.people.conftest import Town
+from tests.support.accounts import a_key
 from tests.support.specification import conforms
 
 USERS, INVITES = "/v1/organization/users", "/v1/organization/invites"
@@ -77,8 +77,8 @@ async def test_nobody_gives_more_than_they_have(town: Town) -> None:
     """Whoever may write users but is no owner can neither make owners nor unmake them."""
     async with town.house.database.session() as session:
         owner = await owner_of(session)
-        scopes = ["api.users.write", "api.users.read", "api.invites.write"]
-        key, _row = await add_key(session, "narrow", project_id=None, user_id=owner, scopes=scopes)
+    scopes = ["api.users.write", "api.users.read", "api.invites.write"]
+    key = await a_key(town.house.database, None, user_id=owner, scopes=scopes)
     user_id = await town.person("ada@example.com")
     browser, headers = town.browser(), {"Authorization": f"Bearer {key}"}
     tried = [

@@ -121,7 +121,7 @@ async def test_a_projects_owner_makes_no_new_projects(projects: Projects, databa
     user = await add_user(database, "owner@example.org", role="none")
     await ProjectUsers(database).add(None, project.id, ProjectUserCreate("owner", user_id=user))
     actor = await logged_in(database, user, project.id)
-    actor.require("api.projects.write")
+    actor.require("api.projects.write", project.id)
     with pytest.raises(PermissionDenied):
         await projects.create(actor, ProjectCreate("another"))
 

@@ -11,10 +11,11 @@ from openhearth.accounts.permissions import EVERY, OF_MANAGEMENT, OF_ORGANIZATIO
 from openhearth.store.database import Database
 from openhearth.web.endpoint import Endpoint
 from tests.support.accounts import a_key, a_project, a_service_account, a_user, join, the_owner
-from tests.support.isolation.logins import cookie
 
 Permissions = frozenset[str]
 MANAGEMENT = OF_MANAGEMENT | OF_ORGANIZATION
+OWN_KEYS, MANAGES_KEYS = "/openhearth/projects/", "api.project_api_keys.write"
+"""Keys of one's own are for who is in the project, or may make keys there."""
 READS = frozenset(name for name in EVERY if name.endswith(".read"))
 
 
@@ -29,6 +30,8 @@ class Actor:
     everywhere: Permissions = frozenset()
     projects: Mapping[str, Permissions] = field(default_factory=dict)
     known: bool = True
+    login: str = ""
+    """The user who asks through a browser; empty: a key, or nobody."""
     member: tuple[str, str] | None = None
     """A login's user and role in `project`."""
     about: str = ""
@@ -39,12 +42,21 @@ class Actor:
 
     def may(self, endpoint: Endpoint, project_id: str | None) -> bool:
         """`project_id`: the path's, if it has one."""
+        if endpoint.login and not self.login:
+            return False
+        if endpoint.path.startswith(OWN_KEYS) and endpoint.method != "GET":
+            manages = MANAGES_KEYS in self.everywhere | self.projects.get(project_id or "", frozenset())
+            return self.has(endpoint, project_id) and (manages or (bool(self.login) and project_id in self.projects))
+        return self.has(endpoint, project_id)
+
+    def has(self, endpoint: Endpoint, project_id: str | None) -> bool:
+        """Whether it has the route's permission, which some routes want more than."""
         wanted = endpoint.permission or ""
         if wanted in self.everywhere:
             return True
         if project_id is not None:
             return wanted in self.projects.get(project_id, frozenset())
-        if getattr(endpoint, "somewhere", False):
+        if endpoint.somewhere:
             return any(wanted in given for given in self.projects.values())
         # Management without a project in the path is the organization's, whatever project a header names.
         return wanted in OF_PROJECTS and wanted in self.projects.get(self.project, frozenset())
@@ -142,8 +154,8 @@ def _sessions(a: str, b: str, users: Mapping[str, str]) -> Iterable[Actor]:
     reader = ORGANIZATION_ROLES["reader"]
 
     def of(name: str, user: str, asked: str, everywhere: Permissions, projects: Mapping[str, Permissions]) -> Actor:
-        headers = {**cookie(users[user]), "openai-project": asked}
-        return Actor(name, headers, asked, everywhere, projects, member=(users[user], user.split()[0]))
+        member = (users[user], user.split()[0])
+        return Actor(name, {"openai-project": asked}, asked, everywhere, projects, login=users[user], member=member)
 
     return [
         of("login of the organization's owner", "owner", a, EVERY, {}),

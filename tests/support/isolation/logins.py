@@ -1,30 +1,29 @@
-"""Logins for the walk: the cookie says who it is. Everything behind it, what that user may do, is the real thing."""
+"""Logins for the walk: a real session in the database for each request, so that what ended one doesn't end the walk."""
 
 from __future__ import annotations
 
-from starlette.types import Scope
+from sqlalchemy import select
 
-from openhearth.accounts.access import AccessTable
 from openhearth.accounts.guard import COOKIE
-from openhearth.accounts.principal import Access
-from openhearth.errors import AuthenticationFailed
+from openhearth.accounts.people.sessions import Visitor, begin_session
+from openhearth.accounts.people.tables import SessionRow
+from openhearth.accounts.tables import UserRow
 from openhearth.store.database import Database
-from tests.support.accounts import logged_in
 
 
-class TrustingLogins:
-    """`accounts.guard.Sessions` for tests of what comes after the login."""
-
-    def __init__(self, database: Database, access: AccessTable) -> None:
-        self._database = database
-        self._access = access
-
-    async def check(self, token: str, _scope: Scope) -> Access:
-        await self._access.refresh()
-        if token not in self._access.membership.users:
-            raise AuthenticationFailed("Your session has ended.")
-        return (await logged_in(self._database, token)).access
+async def log_in(database: Database, user_id: str) -> dict[str, str]:
+    """What a browser of this user sends from the server's own pages; nothing for one who is gone."""
+    async with database.session() as session:
+        user = (await session.scalars(select(UserRow).where(UserRow.id == user_id))).one_or_none()
+        if user is None:
+            return {}
+        made = await begin_session(session, user, Visitor("192.0.2.1", "a browser"))
+    return {"cookie": f"{COOKIE}={made.token}", "sec-fetch-site": "same-origin"}
 
 
-def cookie(user_id: str) -> dict[str, str]:
-    return {"cookie": f"{COOKIE}={user_id}"}
+async def a_session_of(database: Database, user_id: str) -> str:
+    """A new session's id."""
+    await log_in(database, user_id)
+    newest = select(SessionRow.id).where(SessionRow.user_id == user_id).order_by(SessionRow.created_at.desc(), SessionRow.id.desc())
+    async with database.session() as session:
+        return (await session.scalars(newest.limit(1))).one()

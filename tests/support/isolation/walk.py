@@ -18,9 +18,9 @@ from openhearth.web.endpoint import Endpoint
 from openhearth.web.middleware import RequestContext
 from openhearth.web.router import make_router
 from tests.support.asgi import served
-from tests.support.isolation.belongings import SHARED, Spot, maker_of
+from tests.support.isolation.belongings import PLAIN_VALUES, SHARED, Spot, maker_of
 from tests.support.isolation.cast import Actor, Cast, assemble
-from tests.support.isolation.logins import TrustingLogins
+from tests.support.isolation.logins import log_in
 from tests.support.isolation.samples import encoded
 
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -58,11 +58,13 @@ class Walk:
 
     async def ask(self, actor: Actor, endpoint: Endpoint, path: str, body: bytes | None = None) -> Answer:
         """`body` None: one that the route's schema accepts."""
-        data = encoded(endpoint.request) if body is None else body
-        headers = {"content-type": "application/json", **actor.headers}
-        async with self.session.request(endpoint.method, path, data=data, headers=headers) as reply:
+        data = encoded(endpoint.request, PLAIN_VALUES) if body is None else body
+        login = await log_in(self.house.database, actor.login) if actor.login else {}
+        headers = {"content-type": "application/json", **actor.headers, **login}
+        async with self.session.request(endpoint.method, path, data=data, headers=headers, allow_redirects=False) as reply:
             text = await reply.text()
-            error = (await reply.json()).get("error") if reply.status >= 400 else None
+            told = reply.status >= 400 and not endpoint.page
+            error = (await reply.json()).get("error") if told else None
             return Answer(reply.status, text, error["code"] if error else None)
 
     async def things(self, endpoint: Endpoint, project_id: str) -> dict[str, str]:
@@ -91,13 +93,12 @@ def filled(path: str, values: Mapping[str, str]) -> str:
 
 @asynccontextmanager
 async def walking(folder: Path, database_url: str) -> AsyncIterator[Walk]:
-    """Everything is the real application's but the cookie's check; see `logins`."""
+    """Everything is the real application's."""
     settings = Settings(data_dir=folder, database_url=database_url, default_model="fake:chat", embedding_model="fake:embed", models=MODELS)
     async with open_house(settings) as house:
         table = endpoints(house)
-        logins = TrustingLogins(house.database, house.access)
         router = make_router(table, max_body=2**20, body_timeout_s=10)
-        guard = Guard(router, house.access, [row.path for row in table if row.public], logins)
+        guard = Guard(router, house.access, [row.path for row in table if row.public], house.people.sessions)
         cast = await assemble(house.database)
         async with served(RequestContext(guard, lambda *_: None)) as at:
             yield Walk(house, table, cast, at.session)

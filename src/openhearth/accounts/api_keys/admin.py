@@ -86,7 +86,11 @@ async def _within_own(session: AsyncSession, actor: Principal | None, wanted: Se
     if row is None or row.scopes is None:
         return wanted
     if wanted is not None and not expand(wanted) & GRANTABLE_TO_ADMIN_KEYS <= expand(row.scopes):
-        raise PermissionDenied("The key that you're using is restricted, and can't make one with more permissions.", param="scopes")
+        raise PermissionDenied(
+            "The key that you're using is restricted, and can't make one with more permissions.",
+            param="scopes",
+            code="permission_escalation",
+        )
     return wanted or row.scopes
 
 

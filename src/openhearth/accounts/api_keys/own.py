@@ -5,9 +5,10 @@ from __future__ import annotations
 from openhearth.accounts.access import AccessTable
 from openhearth.accounts.api_keys.making import make_key
 from openhearth.accounts.api_keys.service import ProjectKeys
-from openhearth.accounts.permissions import OF_PROJECTS
+from openhearth.accounts.permissions import OF_PROJECTS, expand
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.projects.rows import active_project
+from openhearth.accounts.roles.giving import check_giving
 from openhearth.errors import PermissionDenied
 from openhearth.store.database import Database
 from openhearth.wire.organization.lists import CursorQuery
@@ -27,6 +28,9 @@ class OwnKeys:
     async def create(self, actor: Principal, project_id: str, wanted: OwnKeyCreate) -> OwnKeyCreated:
         """A key with the actor's own rights in the project, or fewer. Raises NotFound, PermissionDenied, InvalidRequest."""
         user_id = await self._user(actor, project_id)
+        given = self._access.membership.in_project(user_id, project_id) & OF_PROJECTS
+        # An admin key that is restricted must not get itself a project's key that isn't.
+        check_giving(actor, given & expand(wanted.scopes) if wanted.scopes else given, project_id, "scopes")
         async with self._database.session() as session:
             await active_project(session, project_id)
             secret, row = await make_key(

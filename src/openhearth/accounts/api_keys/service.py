@@ -17,9 +17,10 @@ from openhearth.accounts.access import AccessTable, changed
 from openhearth.accounts.api_keys.making import end_key
 from openhearth.accounts.api_keys.shown import show_keys
 from openhearth.accounts.audit.record import record
-from openhearth.accounts.permissions import ALL, OF_PROJECTS, check_names
+from openhearth.accounts.permissions import ALL, OF_PROJECTS, check_names, expand
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.projects.rows import active_project
+from openhearth.accounts.roles.giving import check_giving
 from openhearth.accounts.tables import ApiKeyRow
 from openhearth.errors import InvalidRequest, NotFound
 from openhearth.store.database import Database
@@ -60,8 +61,10 @@ class ProjectKeys:
             return await self._shown(session, await _key(session, project_id, key_id))
 
     async def update(self, actor: Principal | None, project_id: str, key_id: str, wanted: ProjectKeyUpdate) -> ProjectKey:
-        """Other scopes, another end. Holds at once. Raises NotFound, InvalidRequest for an expired key or unknown scopes."""
+        """Other scopes, another end. Holds at once. Raises NotFound, InvalidRequest for an expired key or unknown scopes, PermissionDenied
+        where the key would come to do what the actor can't."""
         now = int(time.time())
+        await self._access.refresh()
         async with self._database.session() as session:
             row = await _key(session, project_id, key_id)
             if row.expires_at is not None and row.expires_at <= now:
@@ -70,6 +73,8 @@ class ProjectKeys:
             changes: dict[str, Any] = {}
             if wanted.scopes is not UNSET:
                 row.scopes = check_names(wanted.scopes, "scopes", OF_PROJECTS) or None
+                owner_may = self._access.membership.of_key(row) & OF_PROJECTS
+                check_giving(actor, owner_may & _allowed(row.scopes) - _allowed(before["scopes"]), project_id, "scopes")
                 changes["scopes"] = row.scopes or [ALL]
             if wanted.expires_in_seconds is not UNSET:
                 row.expires_at = now + wanted.expires_in_seconds
@@ -106,6 +111,10 @@ class ProjectKeys:
 
     async def _shown(self, session: AsyncSession, row: ApiKeyRow) -> ProjectKey:
         return (await show_keys(session, [row], self._access.membership, self._access.last_used))[0]
+
+
+def _allowed(scopes: list[str] | None) -> frozenset[str]:
+    return expand([ALL] if scopes is None else scopes)
 
 
 async def _place(session: AsyncSession, which: Any, key_id: str | None) -> tuple[int, str] | None:

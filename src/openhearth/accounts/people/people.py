@@ -19,7 +19,7 @@ from openhearth.accounts.people.oidc.login import OidcLogin
 from openhearth.accounts.people.oidc.provider import Provider
 from openhearth.accounts.people.passwords import Passwords
 from openhearth.accounts.people.public_address import public_address
-from openhearth.accounts.people.sessions import Sessions, end_session
+from openhearth.accounts.people.sessions import Sessions, end_session, end_sessions
 from openhearth.accounts.people.throttle import Limits
 from openhearth.accounts.people.users.service import Users
 from openhearth.accounts.principal import Principal
@@ -99,11 +99,19 @@ class People:
         )
 
     async def log_out(self, principal: Principal) -> None:
-        """Raises PermissionDenied for a key: those are revoked."""
-        if principal.access.kind != "session":
-            raise PermissionDenied("Only sessions log out; a key is revoked.")
+        """End the session that this is asked in."""
+        await self.end_own_session(principal, principal.key_id)
+
+    async def end_own_session(self, principal: Principal, session_id: str) -> None:
+        """Raises NotFound, also for another user's."""
         async with self._database.session() as session:
-            await end_session(session, principal.owner_id, principal.key_id)
+            await end_session(session, principal.owner_id, session_id)
+            record(session, principal, "logout.succeeded", principal.owner_id)
+
+    async def end_own_sessions(self, principal: Principal) -> None:
+        """Log out everywhere."""
+        async with self._database.session() as session:
+            await end_sessions(session, principal.owner_id)
             record(session, principal, "logout.succeeded", principal.owner_id)
 
     async def setup_link(self) -> str | None:

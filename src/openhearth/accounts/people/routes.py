@@ -1,4 +1,4 @@
-"""`/openhearth/auth/...` as JSON, for programs and the console. What leads to a login is public; the rest needs a session (or a key)."""
+"""`/openhearth/auth/...` as JSON, for programs and the console. What leads to a login is public; the rest needs a session."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def _own(people: People) -> list[Endpoint]:
         return json_reply(await people.own_sessions(call.principal))
 
     async def end(call: Call) -> Reply:
-        await people.sessions.end(call.principal.owner_id, call.path("session_id"))
+        await people.end_own_session(call.principal, call.path("session_id"))
         return json_reply(Ended())
 
     async def end_all(call: Call) -> Reply:
-        await people.sessions.end_all(call.principal.owner_id)
+        await people.end_own_sessions(call.principal)
         return _out(people)
 
     async def log_out(call: Call) -> Reply:
@@ -121,12 +121,15 @@ def _own(people: People) -> list[Endpoint]:
         Endpoint("GET", ROOT + "/me", me, "Who asks, and what they may do.", response=Me, tag=TAG, permission=ANYBODY),
         Endpoint(
             "POST", ROOT + "/password", change_password, "Change one's password.", request=PasswordChange, response=Person, tag=TAG,
-            permission=ANYBODY,
+            permission=ANYBODY, login=True,
         ),
-        Endpoint("POST", ROOT + "/logout", log_out, "End this session.", response=Ended, tag=TAG, permission=ANYBODY),
-        Endpoint("GET", ROOT + "/sessions", sessions, "One's own sessions.", response=SessionList, tag=TAG, permission=ANYBODY),
-        Endpoint("DELETE", ROOT + "/sessions", end_all, "End all of one's own sessions.", response=Ended, tag=TAG, permission=ANYBODY),
-        Endpoint("DELETE", one, end, "End one of one's own sessions.", response=Ended, tag=TAG, permission=ANYBODY),
+        Endpoint("POST", ROOT + "/logout", log_out, "End this session.", response=Ended, tag=TAG, permission=ANYBODY, login=True),
+        Endpoint("GET", ROOT + "/sessions", sessions, "One's own sessions.", response=SessionList, tag=TAG, permission=ANYBODY, login=True),
+        Endpoint(
+            "DELETE", ROOT + "/sessions", end_all, "End all of one's own sessions.", response=Ended, tag=TAG, permission=ANYBODY,
+            login=True,
+        ),
+        Endpoint("DELETE", one, end, "End one of one's own sessions.", response=Ended, tag=TAG, permission=ANYBODY, login=True),
     ]  # fmt: skip
 
 

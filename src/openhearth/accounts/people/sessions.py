@@ -135,16 +135,6 @@ class Sessions:
         async with self._database.session() as session:
             return list(await session.scalars(wanted.order_by(SessionRow.created_at.desc(), SessionRow.id)))
 
-    async def end(self, user_id: str, session_id: str) -> None:
-        """Raises NotFound for one that isn't this user's."""
-        async with self._database.session() as session:
-            await end_session(session, user_id, session_id)
-
-    async def end_all(self, user_id: str) -> None:
-        """Log out everywhere."""
-        async with self._database.session() as session:
-            await end_sessions(session, user_id)
-
     async def forget_ended(self) -> None:
         """Delete those that count no more."""
         now = int(time.time())

@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import changed
 from openhearth.accounts.audit.record import record
+from openhearth.accounts.permissions import PROJECT_ROLES
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.projects.rows import active_project
-from openhearth.accounts.roles_given import require_role
-from openhearth.accounts.tables import ProjectMemberRow, RoleAssignmentRow, UserRow
+from openhearth.accounts.roles.assignments import Place, take_all
+from openhearth.accounts.roles.giving import check_giving, check_taking
+from openhearth.accounts.tables import ProjectMemberRow, UserRow
 from openhearth.errors import Conflict, InvalidRequest, NotFound
 from openhearth.store.database import Database
 from openhearth.store.paging import page_after
@@ -58,7 +60,7 @@ class ProjectUsers:
 
     async def add(self, actor: Principal | None, project_id: str, wanted: ProjectUserCreate) -> ProjectUser:
         """Raises NotFound, PermissionDenied, InvalidRequest for somebody who isn't in the organization, Conflict."""
-        require_role(actor, wanted.role, project_id)
+        check_giving(actor, PROJECT_ROLES[wanted.role], project_id, "role")
         async with self._database.session() as session:
             await active_project(session, project_id)
             user = await _user(session, wanted)
@@ -78,8 +80,8 @@ class ProjectUsers:
             await active_project(session, project_id)
             member, user = await _member(session, project_id, user_id)
             if wanted.role is not None and wanted.role != member.role:
-                require_role(actor, wanted.role, project_id)
-                require_role(actor, member.role, project_id)
+                check_giving(actor, PROJECT_ROLES[wanted.role], project_id, "role")
+                check_taking(actor, PROJECT_ROLES[member.role], project_id, "role")
                 before, member.role = member.role, wanted.role
                 record(
                     session, actor, "user.updated", user.id, changes={"role": wanted.role}, before={"role": before}, project_id=project_id
@@ -92,12 +94,11 @@ class ProjectUsers:
         async with self._database.session() as session:
             await active_project(session, project_id)
             member, _user = await _member(session, project_id, user_id)
-            require_role(actor, member.role, project_id)
+            check_taking(actor, PROJECT_ROLES[member.role], project_id)
             gone = delete(Row).where(Row.project_id == project_id, Row.user_id == user_id)
             if (await session.execute(gone.returning(Row.user_id))).first() is None:
                 raise _not_there(user_id)
-            roles = delete(RoleAssignmentRow).where(RoleAssignmentRow.project_id == project_id, RoleAssignmentRow.principal_id == user_id)
-            await session.execute(roles)
+            await take_all(session, actor, Place("user", user_id, project_id))
             record(session, actor, "user.deleted", user_id, before={"role": member.role}, project_id=project_id)
             await changed(session)
 

@@ -1,11 +1,14 @@
-"""Nobody gives what they don't have: the check in front of every act that makes somebody able to do more."""
+"""Nobody gives what they don't have, nor takes it from who manages more: the checks in front of every act on what somebody may do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from openhearth.accounts.permissions import OF_MANAGEMENT, OF_ORGANIZATION
 from openhearth.accounts.principal import Principal
 from openhearth.errors import PermissionDenied
+
+_MANAGING = frozenset(name for name in OF_MANAGEMENT | OF_ORGANIZATION if not name.endswith(".read"))
 
 
 def check_giving(actor: Principal | None, permissions: Iterable[str], project_id: str, param: str | None = None) -> None:
@@ -19,6 +22,17 @@ def check_giving(actor: Principal | None, permissions: Iterable[str], project_id
         raise PermissionDenied(
             f"You can't give permissions that you don't have {where} yourself: {', '.join(lacking)}. "
             "Ask somebody who has them, e.g. an owner of the organization.",
+            param=param,
+            code="permission_escalation",
+        )
+
+
+def check_taking(actor: Principal | None, permissions: Iterable[str], project_id: str, param: str | None = None) -> None:
+    """Who has these is to lose them. Raises PermissionDenied where they manage what the actor doesn't: a lesser one unmakes no owner."""
+    lacking = sorted(_MANAGING & set(permissions) - actor.may_give(project_id)) if actor is not None else []
+    if lacking:
+        raise PermissionDenied(
+            f"You can't take a role that manages more than you do: {', '.join(lacking)}. Ask an owner of the organization.",
             param=param,
             code="permission_escalation",
         )

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from openhearth.accounts.access import changed
 from openhearth.accounts.api_keys.making import make_key
 from openhearth.accounts.audit.record import record
-from openhearth.accounts.permissions import OF_PROJECTS
+from openhearth.accounts.permissions import OF_PROJECTS, PROJECT_ROLES, expand
 from openhearth.accounts.principal import Principal
 from openhearth.accounts.projects.rows import active_project
-from openhearth.accounts.roles_given import require_role
+from openhearth.accounts.roles.giving import check_giving, check_taking
 from openhearth.accounts.tables import ApiKeyRow, ServiceAccountRow
 from openhearth.errors import InvalidRequest, NotFound
 from openhearth.store.database import Database
@@ -41,7 +41,7 @@ class ServiceAccounts:
         self._database = database
 
     async def create(self, actor: Principal | None, project_id: str, wanted: ServiceAccountCreate) -> ServiceAccountCreated:
-        """A new account, with a key unless only the account is wanted. Raises NotFound, InvalidRequest."""
+        """A new account, with a key unless only the account is wanted. Raises NotFound, InvalidRequest, PermissionDenied."""
         alone = bool(wanted.create_service_account_only)
         if alone and wanted.expires_in_seconds is not None:
             raise InvalidRequest("Without a key there is nothing to expire.", param="expires_in_seconds")
@@ -63,7 +63,7 @@ class ServiceAccounts:
     async def create_key(
         self, actor: Principal | None, project_id: str, account_id: str, wanted: ServiceAccountKeyCreate
     ) -> ServiceAccountKey:
-        """One more key. Raises NotFound, InvalidRequest."""
+        """One more key. Raises NotFound, InvalidRequest, PermissionDenied for one that may do more in the project than the actor."""
         async with self._database.session() as session:
             return await _key(session, actor, await _account(session, project_id, account_id), wanted)
 
@@ -91,8 +91,8 @@ class ServiceAccounts:
             changes = {name: value for name, value in asked.items() if value != getattr(row, name)}
             before = {name: getattr(row, name) for name in changes}
             if "role" in changes:
-                require_role(actor, changes["role"], project_id)
-                require_role(actor, before["role"], project_id)
+                check_giving(actor, PROJECT_ROLES[changes["role"]], project_id, "role")
+                check_taking(actor, PROJECT_ROLES[before["role"]], project_id, "role")
             for name, value in changes.items():
                 setattr(row, name, value)
             if changes:
@@ -104,7 +104,7 @@ class ServiceAccounts:
         """It and its keys end at once. Raises NotFound, PermissionDenied."""
         async with self._database.session() as session:
             row = await _account(session, project_id, account_id)
-            require_role(actor, row.role, project_id)
+            check_taking(actor, PROJECT_ROLES[row.role], project_id)
             gone = delete(Row).where(Row.id == account_id, Row.project_id == project_id)
             if (await session.execute(gone.returning(Row.id))).first() is None:
                 raise _not_there(account_id)
@@ -117,6 +117,7 @@ class ServiceAccounts:
 
 async def _new_account(session: AsyncSession, actor: Principal | None, project_id: str, name: str, role: str) -> ServiceAccountRow:
     await active_project(session, project_id)
+    check_giving(actor, PROJECT_ROLES[role], project_id)
     row = Row(id=new_id(PREFIX, 24), project_id=project_id, name=name, role=role, created_at=int(time.time()))
     session.add(row)
     await session.flush()
@@ -140,6 +141,8 @@ def _not_there(account_id: str, param: str = "service_account_id") -> NotFound:
 async def _key(
     session: AsyncSession, actor: Principal | None, row: ServiceAccountRow, wanted: ServiceAccountKeyCreate
 ) -> ServiceAccountKey:
+    given = PROJECT_ROLES[row.role] & OF_PROJECTS
+    check_giving(actor, given & expand(wanted.scopes) if wanted.scopes else given, row.project_id, "scopes")
     secret, key = await make_key(
         session,
         actor,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from openhearth.wire.organization.names import Identifier
+from openhearth.wire.organization.fields import Identifier
 
 Moment = Annotated[int, Meta(ge=0, le=2**53)]
 Several = Annotated[list[Identifier], Meta(max_length=100)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from openhearth.wire.organization.names import Identifier
+from openhearth.wire.organization.fields import Identifier
 from openhearth.wire.organization.next_pages import Limit, Order
 
 GroupName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+(?![\s\S])")]

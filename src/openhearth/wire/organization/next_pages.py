@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from openhearth.wire.organization.names import Identifier
+from openhearth.wire.organization.fields import Identifier
 
 T = TypeVar("T")
 Limit = Annotated[int, Meta(ge=0, le=1000)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from openhearth.wire.organization.names import Identifier, Name
+from openhearth.wire.organization.fields import Identifier, Name
 
 Description = Annotated[str, Meta(max_length=1024, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*(?![\s\S])")]
 Permissions = Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=256)]

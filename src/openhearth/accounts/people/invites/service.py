@@ -16,7 +16,9 @@ from openhearth.accounts.people.joining import DEFAULT_PROJECTS, user_of
 from openhearth.accounts.people.links import new_link, revoke_links
 from openhearth.accounts.people.tables import InviteRow
 from openhearth.accounts.people.users.roles import check_may_grant, check_role
+from openhearth.accounts.permissions import PROJECT_ROLES
 from openhearth.accounts.principal import Principal
+from openhearth.accounts.roles.giving import check_giving
 from openhearth.accounts.tables import ProjectRow
 from openhearth.errors import Conflict, NotFound
 from openhearth.mail.outbox import post
@@ -45,7 +47,7 @@ class Invites:
                 id="invite-" + new_id("", 24),
                 email=address,
                 role=role,
-                projects=list(DEFAULT_PROJECTS) if projects is None else await _checked(session, actor, projects),
+                projects=_default(actor) if projects is None else await _checked(session, actor, projects),
                 invited_by=actor.owner_id if actor else None,
                 created_at=now,
                 accepted_at=None,
@@ -96,14 +98,21 @@ async def _check_new(session: AsyncSession, email: str) -> None:
         raise Conflict("This address is invited already. Delete that invite to send another.", param="email", code="already_invited")
 
 
+def _default(actor: Principal | None) -> list[dict[str, str]]:
+    for project in DEFAULT_PROJECTS:
+        check_giving(actor, PROJECT_ROLES[project["role"]], project["id"], "projects")
+    return list(DEFAULT_PROJECTS)
+
+
 async def _checked(session: AsyncSession, actor: Principal | None, projects: Sequence[InviteProject]) -> list[dict[str, str]]:
     wanted = {project.id: project.role for project in projects}
-    for project_id in wanted:
+    for project_id, role in wanted.items():
         project = await session.get(ProjectRow, project_id)
         if project is None or project.archived_at is not None:
             raise NotFound(f"No project '{project_id}'.", param="projects")
         if actor is not None:
             actor.require("api.project_users.write", project_id)
+        check_giving(actor, PROJECT_ROLES[role], project_id, "projects")
     return [{"id": project_id, "role": role} for project_id, role in wanted.items()]
 
 

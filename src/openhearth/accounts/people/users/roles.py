@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from openhearth.accounts.permissions import OF_MANAGEMENT, OF_ORGANIZATION, ORGANIZATION_ROLES, expand
+from openhearth.accounts.permissions import ORGANIZATION_ROLES
 from openhearth.accounts.principal import Principal
-from openhearth.accounts.tables import RoleAssignmentRow, RoleRow, UserRow
-from openhearth.errors import InvalidRequest, NotFound, PermissionDenied
+from openhearth.accounts.roles.assignments import Place, add
+from openhearth.accounts.roles.giving import check_giving, check_taking
+from openhearth.accounts.roles.predefined import predefined_id
+from openhearth.accounts.roles.rows import find_role, gives
+from openhearth.accounts.tables import RoleAssignmentRow, UserRow
+from openhearth.errors import InvalidRequest
 
-_PREFIX = "role-api-organization-"
-_MANAGING = OF_MANAGEMENT | OF_ORGANIZATION
+_PREFIX = predefined_id("", "")
 
 
 def check_role(role: str, param: str = "role") -> str:
@@ -27,7 +28,7 @@ def check_role(role: str, param: str = "role") -> str:
 
 def check_may_grant(actor: Principal | None, role: str) -> None:
     """Raises PermissionDenied. Who stands at the machine may do all."""
-    _check_has(actor, ORGANIZATION_ROLES[role])
+    check_giving(actor, ORGANIZATION_ROLES[role], "", "role")
 
 
 async def give_role(session: AsyncSession, actor: Principal | None, user: UserRow, role: str | None, role_id: str | None) -> None:
@@ -38,24 +39,15 @@ async def give_role(session: AsyncSession, actor: Principal | None, user: UserRo
         await _assign(session, actor, user, role_id)
         return
     wanted = check_role(role if role is not None else (role_id or "").removeprefix(_PREFIX), "role" if role is not None else "role_id")
-    for either in {user.role, wanted} if user.role != wanted else set[str]():
-        check_may_grant(actor, either)
-    user.role = wanted
+    if wanted != user.role:
+        check_may_grant(actor, wanted)
+        check_taking(actor, ORGANIZATION_ROLES[user.role], "", "role")
+        user.role = wanted
 
 
 async def _assign(session: AsyncSession, actor: Principal | None, user: UserRow, role_id: str) -> None:
-    role = await session.get(RoleRow, role_id)
-    if role is None or role.project_id is not None:
-        raise NotFound(f"No role '{role_id[:100]}' of the organization.", param="role_id")
-    _check_has(actor, expand(role.permissions))
+    role = await find_role(session, role_id, "")
+    check_giving(actor, gives(role, ""), "", "role_id")
     same = (RoleAssignmentRow.role_id == role_id, RoleAssignmentRow.principal_id == user.id, RoleAssignmentRow.project_id == "")
     if await session.scalar(select(RoleAssignmentRow.position).where(*same)) is None:
-        session.add(
-            RoleAssignmentRow(role_id=role_id, principal_type="user", principal_id=user.id, project_id="", created_at=int(time.time()))
-        )
-
-
-def _check_has(actor: Principal | None, permissions: frozenset[str]) -> None:
-    missing = permissions & _MANAGING - actor.access.everywhere if actor else frozenset[str]()
-    if missing:
-        raise PermissionDenied(f"You can't give or take a role that may do more than you: {', '.join(sorted(missing))}.")
+        add(session, actor, Place("user", user.id), role)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import changed
@@ -18,8 +18,11 @@ from openhearth.accounts.people.login import set_password
 from openhearth.accounts.people.passwords import Passwords, check_strength
 from openhearth.accounts.people.tables import InviteRow
 from openhearth.accounts.people.users.roles import check_may_grant, check_role, give_role
+from openhearth.accounts.permissions import ORGANIZATION_ROLES
 from openhearth.accounts.principal import Principal
-from openhearth.accounts.tables import ApiKeyRow, ProjectMemberRow, ProjectRow, RoleAssignmentRow, UserRow
+from openhearth.accounts.roles.assignments import Place, take_all
+from openhearth.accounts.roles.giving import check_taking
+from openhearth.accounts.tables import ApiKeyRow, ProjectMemberRow, ProjectRow, UserRow
 from openhearth.errors import Conflict, NotFound
 from openhearth.store.database import Database
 from openhearth.wire.organization.users import UserChanges, UsersQuery
@@ -116,12 +119,12 @@ class Users:
             await changed(session)
             user = await _user(session, user_id)
             if user.role == "owner":
-                check_may_grant(actor, "owner")
+                check_taking(actor, ORGANIZATION_ROLES["owner"], "")
                 await _check_owner_left(session, user)
             now = int(time.time())
             keys = update(ApiKeyRow).where(ApiKeyRow.user_id == user.id, ApiKeyRow.revoked_at.is_(None))
             await session.execute(keys.values(revoked_at=now))
-            await session.execute(delete(RoleAssignmentRow).where(RoleAssignmentRow.principal_id == user.id))
+            await take_all(session, actor, Place("user", user.id), everywhere=True)
             invites = update(InviteRow).where(InviteRow.email == user.email, InviteRow.accepted_at.is_(None))
             await session.execute(invites.values(deleted_at=now))
             await revoke_links(session, user.id)
