@@ -113,7 +113,7 @@ class House:
 
     @property
     def inference(self) -> Inference:
-        gates = Gates([ModelPermissions(self.models.meaning), self.limits, self.books.spend_gate, self.books.recorder])
+        gates = Gates([ModelPermissions(self.models.meaning), self.books.spend_gate, self.limits, self.books.recorder])
         return Inference(self.models, self.pool, Meter(self.registry), gates)
 
 

@@ -90,12 +90,12 @@ class Delivery:
         return bool(getattr(claimed, "rowcount", 0) == 1)
 
     async def _deliver(self, row: MailRow) -> None:
-        link = self._address() + (row.link or "")
+        link = None if row.link is None else self._address() + row.link
         if self._transport is None:
-            print(f"Mail for {row.recipient}: {row.subject}\n  {link}", file=sys.stderr, flush=True)
+            print(f"Mail for {row.recipient}: {row.subject}" + (f"\n  {link}" if link else ""), file=sys.stderr, flush=True)
             return
         try:
-            await self._transport.send(row.recipient, row.subject, row.text.replace(LINK, link))
+            await self._transport.send(row.recipient, row.subject, row.text.replace(LINK, link) if link else row.text)
         except Deferred as reason:
             log.warning("mail %d waits: %s", row.position, reason)
         except (Undeliverable, ValueError) as reason:

@@ -19,7 +19,7 @@ LINK = "{link}"
 NEVER = 2**53
 
 
-def post(session: AsyncSession, recipient: str, subject: str, text: str, *, link: str, expires_at: int, keep: bool = False) -> None:
+def post(session: AsyncSession, recipient: str, subject: str, text: str, *, link: str | None, expires_at: int, keep: bool = False) -> None:
     """Write a message down, with this transaction. `keep`: it is only for `users links`, nobody sends it."""
     now = int(time.time())
     session.add(

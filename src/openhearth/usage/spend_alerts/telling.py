@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import DEFAULT_PROJECT
 from openhearth.accounts.organization.founding import organization_id
-from openhearth.mail.tables import MailRow
+from openhearth.mail.outbox import post
 from openhearth.store.database import Database
 from openhearth.usage.calendar import month_of
 from openhearth.usage.cost import BILLIONTHS_PER_CENT
@@ -24,6 +24,8 @@ from openhearth.usage.tables import SpendAlertRow
 
 Announce = Callable[[AsyncSession, str, str, dict[str, Any]], Awaitable[object]]
 """Puts a webhook event into the same transaction: (session, project, type, data)."""
+KEPT_S = 7 * 86_400
+"""Mail that can't be sent for so long is news no more."""
 EVENT = "{kind}.spend_alert.triggered"
 """Our own: OpenAI has no event for this. The organization's go to the default project's webhooks."""
 
@@ -58,8 +60,7 @@ class AlertTeller:
         marked = await session.execute(mark.returning(SpendAlertRow.id).execution_options(synchronize_session=False))
         if marked.first() is None:
             return
-        now = int(self._clock())
-        session.add_all(_mail(scope, row, month, spent, recipient, now) for recipient in row.recipients)
+        _mail(session, scope, row, month, spent)
         if self._announce is not None:
             data = {
                 "id": row.id,
@@ -76,20 +77,16 @@ def _not_told(month: int) -> Any:
     return or_(SpendAlertRow.told_for.is_(None), SpendAlertRow.told_for < month)
 
 
-def _mail(scope: Scope, row: SpendAlertRow, month: int, spent: int, recipient: str, now: int) -> MailRow:
+def _mail(session: AsyncSession, scope: Scope, row: SpendAlertRow, month: int, spent: int) -> None:
     name, threshold = time.strftime("%Y-%m", time.gmtime(month)), _dollars(row.threshold_amount)
-    return MailRow(
-        recipient=recipient,
-        subject=f"{row.subject_prefix or 'Open Hearth spend alert'}: {threshold} reached in {name}",
-        text=(
-            f"The costs of the {scope.shown} in {name} (UTC) have reached {_dollars(spent // BILLIONTHS_PER_CENT)}. "
-            f"You asked to be told at {threshold}.\n\nThis is a notice only; nothing was stopped. "
-            "A hard limit is set with `openhearth usage limit set`.\n"
-        ),
-        created_at=now,
-        attempts=0,
-        next_at=now,
+    subject = f"{row.subject_prefix or 'Open Hearth spend alert'}: {threshold} reached in {name}"
+    text = (
+        f"The costs of the {scope.shown} in {name} (UTC) have reached {_dollars(spent // BILLIONTHS_PER_CENT)}. "
+        f"You asked to be told at {threshold}.\n\nThis is a notice only; nothing was stopped. "
+        "A hard limit is set with `openhearth usage limit set`.\n"
     )
+    for recipient in row.recipients:
+        post(session, recipient, subject, text, link=None, expires_at=int(time.time()) + KEPT_S)
 
 
 def _dollars(cents: int) -> str:
