@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openhearth.limits.buckets import LEASE_S, PARTS, Holding, exchange, full
+from openhearth.limits.buckets import LEASE_S, PARTS, VALID_S, Holding, exchange, full
 
 PERIOD = 60.0
 WALL = 1_800_000_000.0
@@ -37,6 +37,8 @@ class World:
         """`meanwhile`: what requests take from the lease while the database works."""
         holding, began = self.holdings[process], self.now
         offer = holding.offer(began, need=need, want=max(need, holding.lease) if keeps else 0, keeps=keeps)
+        returned = offer.returned if offer.revision == self.row.revision else offer.returned - offer.late
+        self.events.append((self.now, -max(0.0, returned)))
         self.row, outcome = exchange(self.row, offer, str(process), self.wall)
         if meanwhile and holding.has(meanwhile, self.now):
             self._took(holding, meanwhile)
@@ -55,9 +57,13 @@ class World:
     def give(self, process: int, amount: float) -> None:
         self.holdings[process].tick(self.now)
         self.holdings[process].give(amount)
-        self.events.append((self.now, -amount))
 
     def check(self) -> None:
+        """What was given back counts as used until an exchange brings it.
+
+        The bucket has no room for it sooner: of a limit of two, one is taken at 0 s, and its request runs; at 60 s the bucket is full again. Then
+        that one is given back, and another process takes two before it is exchanged. No process can know both.
+        """
         rate = self.capacity / PERIOD
         for start in range(len(self.events)):
             used = 0.0
@@ -107,6 +113,26 @@ def test_never_more_than_the_limit_and_what_filled_up(capacity: int, processes: 
             process, taken = reserved.pop()
             world.give(process, taken * amount)
     world.check()
+
+
+@pytest.mark.parametrize(("rest", "others", "own"), [(LEASE_S + 0.1, 2, 0), (VALID_S + 0.1, 1, 0), (VALID_S - 0.1, 1, 1)])
+def test_what_was_given_back_and_rested_is_not_there_twice(rest: float, others: int, own: int) -> None:
+    """The row forgets a lease after LEASE_S, and fills up in its place; nobody else may hold it any more then."""
+    world = World(2, 2)
+    assert world.take(1, 1)
+    world.give(1, 1)
+    world.pass_time(rest)
+    assert sum(world.take(0, 1) for _ in range(3)) == others
+    assert sum(world.take(1, 1) for _ in range(3)) == own
+    world.check()
+
+
+def test_alone_what_was_given_back_comes_back_however_late() -> None:
+    world = World(100)
+    assert world.take(0, 100)
+    world.give(0, 40)
+    world.pass_time(VALID_S + 1)
+    assert sum(world.take(0, 1) for _ in range(200)) == int(40 + (VALID_S + 1) * 100 / PERIOD)
 
 
 @settings(max_examples=300, deadline=None)

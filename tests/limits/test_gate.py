@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from openhearth.accounts.principal import Access, Principal
 from openhearth.accounts.work import Settle, Usage, Work
 from openhearth.errors import RateLimited, StorageUnavailable
 from openhearth.limits.buckets import PARTS
-from openhearth.limits.gate import RateLimits
+from openhearth.limits.gate import PATIENCE_S, RateLimits
 from openhearth.limits.tables import RateBucketRow, RateLimitRow
 from openhearth.settings import LimitSettings
 from openhearth.store.database import Database
@@ -276,6 +277,84 @@ async def test_a_database_that_is_gone_and_comes_back(database: Database) -> Non
         while await passes(limits) is not None:
             passed += 1
         assert passed <= 160 - 11
+
+
+SHIPPED = LimitSettings()
+
+
+@asynccontextmanager
+async def locked(url: str) -> AsyncIterator[None]:
+    """All buckets, by another program."""
+    blocker = Database(url)
+    async with blocker.session() as session:
+        await session.execute(update(RateBucketRow).values(revision=RateBucketRow.revision))
+        yield
+    await blocker.close()
+
+
+async def test_shipped_limits_step_aside_and_count_again(database: Database) -> None:
+    """About a second is lost in all, however many come and however long it lasts."""
+    async with gate(database, SHIPPED) as limits:
+        assert await passes(limits) is not None
+        await asyncio.sleep(1.6)  # nothing is held
+        before = await used(database)
+        began = time.monotonic()
+        async with locked(database.url):
+            for _ in range(3):
+                assert await count([passes(limits) for _ in range(40)]) == 40
+            assert await passes(limits) is not None
+            assert await count([limits.admit(principal(), work(model="another")) for _ in range(40)]) == 40
+            assert time.monotonic() - began < PATIENCE_S + 0.8
+            await asyncio.sleep(PATIENCE_S + 0.2)
+            began = time.monotonic()
+            assert await passes(limits) is not None
+            assert time.monotonic() - began < 0.3
+
+        async def counts() -> bool:
+            (await limits.admit(principal(), work()))(Usage(1))
+            return await used(database) > before
+
+        await eventually(counts)
+
+
+async def test_a_limit_that_an_owner_set_stays_shut(database: Database) -> None:
+    """As high as the shipped one; all who wait fail together, and the models beside it go on."""
+    async with database.session() as session:
+        session.add(RateLimitRow(project_id="proj_default", model=MODEL, max_requests_per_1_minute=SHIPPED.requests_per_minute))
+        await changed(session)
+    async with gate(database, SHIPPED) as limits:
+        assert await passes(limits) is not None
+        await asyncio.sleep(1.6)
+        async with locked(database.url):
+            began = time.monotonic()
+            outcomes = await asyncio.gather(*(limits.admit(principal(), work()) for _ in range(40)), return_exceptions=True)
+            assert {type(one) for one in outcomes} == {StorageUnavailable}
+            assert time.monotonic() - began < 12  # one lock's time limit, or two
+            assert await limits.admit(principal(), work(model="another")) is not None
+        await eventually(lambda: works(limits))
+
+
+async def test_a_silent_database_is_not_waited_for_again(database: Database) -> None:
+    """The guard has noticed."""
+    async with gate(database, SHIPPED) as limits:
+        assert await passes(limits) is not None
+        await asyncio.sleep(1.6)
+        async with locked(database.url):
+            database.silent = True
+            began = time.monotonic()
+            assert await count([passes(limits) for _ in range(40)]) == 40
+            assert time.monotonic() - began < 0.5
+
+
+async def used(database: Database) -> int:
+    """How often the minute's bucket was exchanged."""
+    async with database.session() as session:
+        return int(
+            await session.scalar(
+                select(RateBucketRow.revision).where(RateBucketRow.model == MODEL, RateBucketRow.kind == "requests_per_minute")
+            )
+            or 0
+        )
 
 
 async def works(limits: RateLimits) -> bool:

@@ -14,10 +14,11 @@ from openhearth.accounts.access import DEFAULT_PROJECT
 from openhearth.accounts.organization.founding import organization_id
 from openhearth.accounts.principal import Access, Principal
 from openhearth.accounts.work import Gates, Price, Usage, Work
-from openhearth.errors import NotFound, QuotaExceeded
+from openhearth.errors import NotFound, QuotaExceeded, StorageUnavailable
 from openhearth.store.database import Database
 from openhearth.usage.books import Books, open_books
 from openhearth.usage.calendar import month_of, next_month
+from openhearth.usage.spend_gate import PATIENCE_S
 from openhearth.usage.spend_limits.service import SpendLimits
 from openhearth.usage.tables import SpendingRow, SpendLimitRow
 from openhearth.wire.organization.spending import SpendLimitUpdate
@@ -207,3 +208,41 @@ async def test_a_database_that_is_gone_stops_nothing_but_the_known_limit_holds(
     with pytest.raises(QuotaExceeded):
         await house.use(1)
     monkeypatch.undo()
+
+
+async def test_old_numbers_count_for_a_minute_where_there_is_a_limit(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.limit(20)
+    await house.use(1)
+    await house.use(1, project="proj_other")
+
+    def gone() -> None:
+        raise OSError
+
+    monkeypatch.setattr(house.database, "session", gone)
+    monkeypatch.setattr("openhearth.usage.spend_gate.KEPT_S", 1.5)
+    await house.use(1)
+    await asyncio.sleep(1.6)
+    with pytest.raises(StorageUnavailable):
+        await house.use(1)
+    await house.use(1, project="proj_other")
+    monkeypatch.undo()
+    await house.use(1)
+
+
+async def test_a_silent_database_is_waited_for_once(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not at all by those whom nothing limits, while somebody writes usage."""
+    await house.use(1)
+    async with house.books.spend_gate._ledger.moving:
+        await asyncio.sleep(2.1)
+        began = time.monotonic()
+        await house.use(1)
+        assert time.monotonic() - began < 0.5
+    await house.limit(20)
+    await house.use(1)
+    async with house.books.spend_gate._ledger.moving:
+        await asyncio.sleep(2.1)
+        for most in (PATIENCE_S + 0.4, 0.3, 0.3):
+            began = time.monotonic()
+            await house.use(1)
+            assert time.monotonic() - began < most
+            await asyncio.sleep(1.2)

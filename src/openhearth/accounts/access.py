@@ -26,7 +26,7 @@ from openhearth.store.database import Database
 REFRESH_S = 1.0
 KEPT_S = 60.0
 """How long the last view counts while the database is away. What is revoked elsewhere meanwhile isn't noticed."""
-PATIENCE_S = 2.0
+PATIENCE_S = 1.0
 """How long requests wait for a new view while the last one counts."""
 DEFAULT_PROJECT = "proj_default"
 MINIMUM_LENGTH = 16
@@ -120,6 +120,7 @@ class AccessTable:
             waited = time.monotonic() - self._tried_at
             patience = max(0.0, PATIENCE_S - waited) if self._failure is None else 0.0
         await asyncio.wait({reading}, timeout=patience)
+        self._database.silent = not reading.done() or self._failure is not None
         return reading.done()
 
     def _may_be_kept(self, wanted: int) -> bool:
@@ -137,6 +138,7 @@ class AccessTable:
             self._failure = "The database can't be read. The server's log tells more."
         else:
             self._read_at, self._changes, self._failure = started, changes, None
+            self._database.silent = False
 
     async def _read_in(self, session: AsyncSession) -> None:
         organization = (await session.scalars(select(OrganizationRow))).one()

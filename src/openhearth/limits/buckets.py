@@ -3,7 +3,8 @@
 A bucket holds at most its limit and fills up steadily. Each process takes a part in advance (a lease) and serves from it; the bucket's row
 remembers who holds how much, and fills only up to what nobody holds. So what is left everywhere never exceeds the limit, and in no stretch
 of time passes more than the limit and what filled up meanwhile, whatever the number of processes. What falls short: others' leases, until
-they are given back; and what a process that died held, which counts as used.
+they are given back; and what a process that died held, which counts as used. What was reserved and not used counts as used until an
+exchange brings it back, within `VALID_S` or never: the bucket may have filled up in its place.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Offer:
     """Whether it goes on holding that."""
     returned: float
     """Reserved and then not used; below zero: used beyond what was reserved."""
+    late: float
+    """So much of `returned` waited too long."""
     rest: float
     """What the bucket has by its own reckoning: exact, if nobody else came since `revision`."""
     revision: int
@@ -84,12 +87,14 @@ def exchange(row: Shared, offer: Offer, process: str, now: float) -> tuple[Share
     mine = leases.pop(process, [0.0])[0]
     others = sum(amount for amount, _ in leases.values())
     if offer.revision == row.revision:
-        held, filled = offer.held, offer.rest
+        held, returned, filled = offer.held, offer.returned, offer.rest
     else:
+        # Others have had the room that it was missing from, or the row forgot the lease that it came from.
+        returned = offer.returned - offer.late
         held = min(offer.held, mine)
         elapsed = min(max(0.0, now - row.updated_at), offer.elapsed)
         filled = min(row.available + offer.capacity - row.capacity + elapsed * offer.rate, offer.capacity - others - mine)
-    total = min(filled + offer.returned + held, offer.capacity - others)
+    total = min(filled + returned + held, offer.capacity - others)
     # What is owed comes out of the lease, too.
     kept = max(0.0, min(held, total)) if offer.keeps else 0.0
     if total >= offer.need - EPSILON:
@@ -109,14 +114,14 @@ class Holding:
     """A process's part of one bucket, and its reckoning of the rest. Times: seconds of a steady clock."""
 
     __slots__ = (
-        "_exchanged_at", "_offered", "_others", "_returned", "_revision", "_seen_at", "_valid",
+        "_exchanged_at", "_offered", "_others", "_returned", "_returned_at", "_revision", "_seen_at", "_valid",
         "capacity", "held", "lease", "period", "rate", "rest",
     )  # fmt: skip
 
     def __init__(self, capacity: float, period: float) -> None:
         self.period = period
         self.held = self.capacity = self.rest = 0.0
-        self._returned = self._others = self._offered = self._seen_at = 0.0
+        self._returned = self._returned_at = self._others = self._offered = self._seen_at = 0.0
         self._revision = -1
         self._exchanged_at = NEVER
         self.resize(capacity)
@@ -158,14 +163,17 @@ class Holding:
         self.held -= amount
 
     def give(self, amount: float) -> None:
-        """Back, because it wasn't used; usable after the next exchange. Below zero: more was used than taken, which is owed at once."""
+        """Back as of the last `tick`, because it wasn't used; usable after the next exchange. Below zero: more was used, which is owed at once."""
         if amount >= 0:
+            if not self._returned:
+                self._returned_at = self._seen_at
             self._returned += amount
         else:
             self.held += amount
 
     def offer(self, now: float, *, need: float = 0.0, want: float = 0.0, keeps: bool = True) -> Offer:
         """For an exchange that begins now. `closed` or `failed` must follow before the next; `take` and `give` may go on meanwhile."""
+        late = self._returned if now - self._returned_at > VALID_S else 0.0
         if self.held < 0:
             self._returned, self.held = self._returned + self.held, 0.0
         self.tick(now)
@@ -173,7 +181,7 @@ class Holding:
         self._offered = self.held = held if keeps else 0.0
         self._returned = 0.0
         elapsed = now - self._exchanged_at
-        return Offer(self.capacity, self.rate, held, keeps, returned, self.rest, self._revision, elapsed, need, want)
+        return Offer(self.capacity, self.rate, held, keeps, returned, late, self.rest, self._revision, elapsed, need, want)
 
     def closed(self, outcome: Outcome, began: float, now: float) -> None:
         """The exchange is done. What was used while it ran counts at its end, which is never too favourable."""

@@ -22,7 +22,7 @@ from openhearth.accounts.principal import Principal
 from openhearth.accounts.work import Settle, Usage, Work
 from openhearth.errors import RateLimited, StorageUnavailable
 from openhearth.limits.allowance import Allowances
-from openhearth.limits.buckets import NEVER, Offer
+from openhearth.limits.buckets import Offer
 from openhearth.limits.lane import Lane, Need
 from openhearth.limits.ledger import Key, Ledger
 from openhearth.settings import LimitSettings
@@ -34,7 +34,7 @@ IDLE_S = 1.0
 """What wasn't asked for so long goes back."""
 SWEEP_S = 0.25
 PATIENCE_S = 1.0
-"""So long a request waits for the database where nobody has set a limit; for so long after that none waits."""
+"""So long one request waits for the database where nobody has set a limit. After that none does, until the database answers again."""
 
 
 def steady() -> float:
@@ -49,12 +49,14 @@ class RateLimits:
 
     def __init__(self, database: Database, access: AccessTable, defaults: LimitSettings, *, clock: Callable[[], float] = steady) -> None:
         self._allowances = Allowances(database, access, defaults)
+        self._database = database
         self._ledger = Ledger(database, secrets.token_hex(6))
         self._clock = clock
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._active: set[Lane] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._away_until = NEVER
+        self._away = False
+        self._trying: asyncio.Task[None] | None = None
 
     async def admit(self, principal: Principal, work: Work) -> Settle:
         """Raises RateLimited, StorageUnavailable. Also tells the sender what is left. The guard has just brought `access` up to date."""
@@ -118,7 +120,9 @@ class RateLimits:
             # A client that leaves must not leave an exchange half done.
             await asyncio.shield(self._spawn(self._fetched(lane, tokens, principal)))
             return True
-        if now < self._away_until:
+        if self._away or self._database.silent:
+            if self._trying is None or self._trying.done():
+                self._trying = self._spawn(self._fetched(lane, tokens, principal))
             return False
         fetching = self._spawn(self._fetched(lane, tokens, principal))
         await asyncio.wait({fetching}, timeout=PATIENCE_S)
@@ -126,11 +130,15 @@ class RateLimits:
             if fetching.done():
                 fetching.result()
                 return True
-        self._away_until = self._clock() + PATIENCE_S
+        self._away = True
         return False
 
     async def _fetched(self, lane: Lane, tokens: int, principal: Principal) -> None:
+        failures = lane.failures
         async with lane.lock:
+            if lane.failures != failures:
+                # Else those who wait for the lock would wait for the database one after the other.
+                raise StorageUnavailable("The rate limits can't be counted now. Try again.")
             now = self._clock()
             lacking = lane.lacking(tokens, now)
             lane.check(lacking, now, principal)
@@ -165,9 +173,11 @@ class RateLimits:
         try:
             outcomes = await self._ledger.exchange(offers) if offers else {}
         except BaseException:
+            lane.failures += 1
             for holding in holdings.values():
                 holding.failed()
             raise
+        self._away = self._away and not offers
         now = self._clock()
         for key, outcome in outcomes.items():
             holdings[key].closed(outcome, began, now)

@@ -35,6 +35,8 @@ class Lane:
         """Held by who exchanges."""
         self.used_at = NEVER
         self.topping_up = False
+        self.failures = 0
+        """Exchanges that failed."""
         self.resize(allowance)
 
     def resize(self, allowance: Allowance) -> None:

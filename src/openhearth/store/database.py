@@ -39,6 +39,8 @@ class Database:
         """Commits of this process that changed who may do what; counted so that `accounts.access` looks again at once."""
         self.mail_waiting = asyncio.Event()
         """Set when this process has committed mail, so that `mail.delivery` looks at once."""
+        self.silent = False
+        """Whether the guard's last look got no answer in time; so that nobody else waits for one where there is another way."""
         self.generation = 0
         """How often SQLite's file was replaced by another."""
         self.engine = open_engine(self.address)

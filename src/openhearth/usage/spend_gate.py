@@ -25,18 +25,23 @@ from openhearth.usage.tables import SpendingRow, SpendLimitRow
 
 REFRESH_S = 1.0
 PATIENCE_S = 1.0
-"""A database that doesn't answer doesn't hold up work for longer: then the last known numbers count."""
+"""So long one request waits for a database that doesn't answer. After that none does, until it answers again: the last known numbers count."""
+KEPT_S = 60.0
+"""For so long at most, where there is a limit."""
+ANSWER_S = 10.0
+"""So long requests wait that can't do without an answer."""
 _MESSAGE = (
     "You exceeded your current quota, please check your plan and billing details. "
     "The spend limit of the {whose} is reached for this month; "
     "its owner can raise it (`openhearth usage limit set`, POST /v1/organization/{path})."
 )
+_UNKNOWN = "The spend limits and what was spent can't be read now. Try again."
 
 log = logging.getLogger(__name__)
 
 
 class SpendGate:
-    """Knows the limits and the month's costs, at most a second old."""
+    """Knows the limits and the month's costs, at most a second old while the database answers."""
 
     def __init__(self, database: Database, ledger: Ledger, clock: Clock = time.time) -> None:
         self._database = database
@@ -44,13 +49,14 @@ class SpendGate:
         self._clock = clock
         self._limits: dict[str, int] | None = None
         self._changes = 0
-        self._failing = False
-        self._read_at = self._waited_at = float("-inf")
+        self._failing = self._away = False
+        self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
     async def admit(self, principal: Principal, work: Work) -> Settle | None:
-        """Raises QuotaExceeded."""
+        """Raises QuotaExceeded; StorageUnavailable where there is a limit and nobody knows what was spent."""
         await self._refresh()
+        await self._refresh_the_old(principal)
         project, cost = principal.project_id, expected_cost(work)
         if self._limits:
             month = month_of(self._clock())
@@ -84,15 +90,30 @@ class SpendGate:
 
     async def _refresh(self) -> None:
         """In the background, unless the numbers are too old to go by."""
-        now = time.monotonic()
-        if self._limits is not None and now - self._read_at > REFRESH_S:
+        age = time.monotonic() - self._read_at
+        if self._limits is not None and age > REFRESH_S:
             reading = self._under_way()
-            if now - max(self._read_at, self._waited_at) > 2 * REFRESH_S:
-                self._waited_at = now
-                await asyncio.wait({reading}, timeout=PATIENCE_S)
+            if age > 2 * REFRESH_S and not self._away and not self._database.silent:
+                done, _ = await asyncio.wait({reading}, timeout=PATIENCE_S)
+                self._away = not done or self._failing
         # Last, so that nothing can change before the numbers are used.
         while self._limits is None:
-            await asyncio.shield(self._under_way())
+            await self._answered()
+
+    async def _refresh_the_old(self, principal: Principal) -> None:
+        """Where there is a limit, numbers from long ago don't count."""
+        limits = self._limits or {}
+        if time.monotonic() - self._read_at > KEPT_S and (principal.project_id in limits or principal.access.organization_id in limits):
+            await self._answered()
+            if self._limits is None or time.monotonic() - self._read_at > KEPT_S:
+                raise StorageUnavailable(_UNKNOWN)
+
+    async def _answered(self) -> None:
+        reading = self._under_way()
+        done, _ = await asyncio.wait({reading}, timeout=ANSWER_S)
+        if not done:
+            raise StorageUnavailable(_UNKNOWN)
+        reading.result()
 
     def _under_way(self) -> asyncio.Task[None]:
         """One reads for all."""
@@ -103,26 +124,32 @@ class SpendGate:
     async def _read(self) -> None:
         known = self._limits is not None
         try:
-            async with self._ledger.moving:
-                started = time.monotonic()
-                await self._read_both()
-                self._read_at, self._failing = started, False
+            started = time.monotonic()
+            await self._read_all()
+            self._read_at, self._failing, self._away = started, False, False
         except Exception as error:
             if not known:
-                raise (
-                    error if isinstance(error, StorageUnavailable) else StorageUnavailable("The spend limits can't be read now.")
-                ) from error
+                raise (error if isinstance(error, StorageUnavailable) else StorageUnavailable(_UNKNOWN)) from error
             if not self._failing:
                 log.warning("Spend limits can't be read now (%s); the last known ones count.", type(error).__name__)
             self._failing = True
 
-    async def _read_both(self) -> None:
+    async def _read_all(self) -> None:
         changes = self._changes
-        async with self._database.session() as session:
-            limits = {row.scope_id: row.threshold_amount * BILLIONTHS_PER_CENT for row in await session.scalars(select(SpendLimitRow))}
-            if limits:
-                month = month_of(self._clock())
-                rows = await session.scalars(select(SpendingRow).where(SpendingRow.month == month))
-                self._ledger.read({(row.month, row.project_id): row.cost for row in rows})
+        limits = await self._read_limits()
+        if limits:  # else the costs don't matter, and who is writing them needn't be waited for
+            async with self._ledger.moving:
+                await self._read_spending()
         if changes == self._changes:
             self._limits = limits
+
+    async def _read_limits(self) -> dict[str, int]:
+        async with self._database.session() as session:
+            return {row.scope_id: row.threshold_amount * BILLIONTHS_PER_CENT for row in await session.scalars(select(SpendLimitRow))}
+
+    async def _read_spending(self) -> None:
+        """Under the ledger's lock only."""
+        month = month_of(self._clock())
+        async with self._database.session() as session:
+            rows = await session.scalars(select(SpendingRow).where(SpendingRow.month == month))
+            self._ledger.read({(row.month, row.project_id): row.cost for row in rows})
