@@ -61,8 +61,8 @@ class World:
     def check(self) -> None:
         """What was given back counts as used until an exchange brings it.
 
-        The bucket has no room for it sooner: of a limit of two, one is taken at 0 s, and its request runs; at 60 s the bucket is full again. Then
-        that one is given back, and another process takes two before it is exchanged. No process can know both.
+        The bucket has no room for it sooner: of a limit of two, one is taken at 0 s, and its request runs; at 60 s the bucket is full
+        again. Then that one is given back, and another process takes two before it is exchanged. No process can know both.
         """
         rate = self.capacity / PERIOD
         for start in range(len(self.events)):

@@ -163,7 +163,10 @@ class Holding:
         self.held -= amount
 
     def give(self, amount: float) -> None:
-        """Back as of the last `tick`, because it wasn't used; usable after the next exchange. Below zero: more was used, which is owed at once."""
+        """Back as of the last `tick`, because it wasn't used; usable after the next exchange.
+
+        Below zero: more was used, which is owed at once.
+        """
         if amount >= 0:
             if not self._returned:
                 self._returned_at = self._seen_at

@@ -25,7 +25,7 @@ from openhearth.usage.tables import SpendingRow, SpendLimitRow
 
 REFRESH_S = 1.0
 PATIENCE_S = 1.0
-"""So long one request waits for a database that doesn't answer. After that none does, until it answers again: the last known numbers count."""
+"""So long one request waits for a database that doesn't answer. After that none does, until it answers: the last known numbers count."""
 KEPT_S = 60.0
 """For so long at most, where there is a limit."""
 ANSWER_S = 10.0
