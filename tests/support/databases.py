@@ -7,6 +7,7 @@ import itertools
 import tempfile
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ class Postgres:
         """The URL of a new database with the newest schema."""
         if self._template is None:
             self._template = self._create()
-            asyncio.run(_prepare(self._url(self._template)))
+            # In a thread, since whoever asks may be in an event loop.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _prepare(self._url(self._template))).result()
         return self._url(self._create(f"TEMPLATE {self._template}"))
 
     def stop(self) -> None:

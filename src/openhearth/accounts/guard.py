@@ -51,6 +51,8 @@ class Guard:
             scope["state"]["address"] = self._proxies.client(scope)
         if scope["type"] == "http" and scope["path"] not in self._public:
             headers = dict(scope["headers"])
+            if len(headers) < len(scope["headers"]) and sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
+                raise AuthenticationFailed("The request has several Authorization headers; send one.")
             access = await self._check(headers, scope)
             await self._access.refresh()
             project_id = chosen_project(access, headers, self._access.membership.active_projects)

@@ -20,7 +20,7 @@ NOT_YET = {
     "images": "The images API",
     "live": "The live API",
     "moderations": "The moderations API",
-    "organization": "The administration API",
+    "organization": "This part of the administration API",
     "projects": "The administration API",
     "realtime": "The realtime API",
     "responses": "The responses API",

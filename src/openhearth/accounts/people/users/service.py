@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from openhearth.accounts.access import changed
@@ -107,6 +107,7 @@ class Users:
                 await give_role(session, actor, user, changes.role, changes.role_id)
             if before["role"] == "owner" and user.role != "owner":
                 await _check_owner_left(session, user)
+                await _end_invites(session, InviteRow.invited_by == user.id)
             told = {name: value for name, value in changes.details().items() if value is not None}
             user.details = {**user.details, **told}
             asked = {"role": changes.role, "role_id": changes.role_id, **told}
@@ -125,8 +126,7 @@ class Users:
             keys = update(ApiKeyRow).where(ApiKeyRow.user_id == user.id, ApiKeyRow.revoked_at.is_(None))
             await session.execute(keys.values(revoked_at=now))
             await take_all(session, actor, Place("user", user.id), everywhere=True)
-            invites = update(InviteRow).where(InviteRow.email == user.email, InviteRow.accepted_at.is_(None))
-            await session.execute(invites.values(deleted_at=now))
+            await _end_invites(session, (InviteRow.email == user.email) | (InviteRow.invited_by == user.id))
             await revoke_links(session, user.id)
             record(session, actor, "user.deleted", user.id, before={"email": user.email, "role": user.role})
             await session.delete(user)
@@ -166,3 +166,9 @@ async def _check_owner_left(session: AsyncSession, leaving: UserRow) -> None:
     others = select(func.count()).select_from(UserRow).where(UserRow.role == "owner", UserRow.banned_at.is_(None), UserRow.id != leaving.id)
     if not await session.scalar(others):
         raise Conflict("This is the organization's last owner. Make somebody else an owner first.", code="last_owner")
+
+
+async def _end_invites(session: AsyncSession, which: ColumnElement[bool]) -> None:
+    """Who may no longer invite leaves no invite behind."""
+    open_ones = update(InviteRow).where(which, InviteRow.accepted_at.is_(None), InviteRow.deleted_at.is_(None))
+    await session.execute(open_ones.values(deleted_at=int(time.time())))
