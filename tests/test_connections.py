@@ -108,3 +108,12 @@ def test_few_open_files_mean_few_connections(tmp_path: Path) -> None:
             for one in silent:
                 one.close()
         assert ready(running)
+
+
+def test_two_authorization_headers_are_refused(server: RunningServer) -> None:
+    """Two programs on the way could each believe another one."""
+    host, port = server.root.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        keys = f"authorization: Bearer wrong\r\nauthorization: Bearer {server.key}\r\n"
+        connection.sendall(f"GET /v1/models HTTP/1.1\r\nhost: house\r\n{keys}connection: close\r\n\r\n".encode())
+        assert connection.makefile("rb").readline().split()[1] == b"401"

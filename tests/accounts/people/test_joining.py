@@ -101,3 +101,20 @@ async def test_an_owner_of_an_unattended_start(town: Town) -> None:
     login = {"email": "owner@localhost", "password": PASSWORD}
     assert (await town.browser().post("/openhearth/auth/login", login)).json()["role"] == "owner"
     assert await people.setup_link() is None
+
+
+async def test_an_invite_ends_with_the_right_of_who_sent_it(town: Town) -> None:
+    for ending in ("demoted", "removed"):
+        await town.admin("POST", "/v1/organization/invites", {"email": f"{ending}@example.com", "role": "owner"})
+        browser, token = town.browser(), await town.token(f"{ending}@example.com")
+        assert (await browser.post(ACCEPT, {"token": token, "password": PASSWORD})).status == 200
+        user_id = (await browser.get("/openhearth/auth/me")).json()["user"]["id"]
+        sent = await browser.post("/v1/organization/invites", {"email": f"late-{ending}@example.com", "role": "owner"})
+        assert sent.status == 200
+        late = await town.token(f"late-{ending}@example.com")
+        if ending == "demoted":
+            assert (await town.admin("POST", f"/v1/organization/users/{user_id}", {"role": "reader"})).status == 200
+        else:
+            assert (await town.admin("DELETE", f"/v1/organization/users/{user_id}")).status == 200
+        refused = await town.browser().post(ACCEPT, {"token": late, "password": PASSWORD})
+        assert refused.status in (400, 404, 409), refused.body

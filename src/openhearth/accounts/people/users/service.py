@@ -170,5 +170,7 @@ async def _check_owner_left(session: AsyncSession, leaving: UserRow) -> None:
 
 async def _end_invites(session: AsyncSession, which: ColumnElement[bool]) -> None:
     """Who may no longer invite leaves no invite behind."""
-    open_ones = update(InviteRow).where(which, InviteRow.accepted_at.is_(None), InviteRow.deleted_at.is_(None))
-    await session.execute(open_ones.values(deleted_at=int(time.time())))
+    open_ones = select(InviteRow).where(which, InviteRow.accepted_at.is_(None), InviteRow.deleted_at.is_(None))
+    for invite in await session.scalars(open_ones):
+        invite.deleted_at = int(time.time())
+        await revoke_links(session, invite.id)
