@@ -116,6 +116,7 @@ async def test_a_pull_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> Non
         )
         assert pulling.stderr is not None
         await pulling.stderr.readuntil(b"Fetching")
+        await asyncio.sleep(0.5)  # bytes come: it is stopped in the midst of them
         pulling.send_signal(signal.SIGINT)
         said = await pulling.stderr.read()
         assert await pulling.wait() == 130
