@@ -91,3 +91,12 @@ def test_what_is_not_there_is_said(wrong: tuple[str, ...], tmp_path: Path) -> No
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_project_is_called_by_its_name_in_every_command(tmp_path: Path) -> None:
+    openhearth("projects", "create", "website", data_dir=tmp_path)
+    for command in (("limits", "list"), ("webhooks", "list"), ("usage", "limit", "set", "5"), ("usage", "limit", "show")):
+        named = openhearth(*command, "--project", "website", data_dir=tmp_path)
+        assert named.returncode == 0, named.stderr
+        wrong = openhearth(*command, "--project", "wibsite", data_dir=tmp_path)
+        assert (wrong.returncode, "No project 'wibsite'" in wrong.stderr) == (1, True), wrong.stderr

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openhearth.cli import options
+from openhearth.cli.database import on_database
 from openhearth.cli.terminal import note, show, show_json, table
 
 if TYPE_CHECKING:
     from openhearth.limits.service import ProjectLimits
     from openhearth.settings import Settings
+    from openhearth.store.database import Database
     from openhearth.wire.organization.rate_limits import ProjectRateLimit
 
 PREFIX = "rl-"
@@ -36,7 +38,7 @@ _OPTIONS = {
 }
 
 project = click.option(
-    "--project", "project_id", metavar="ID", default=DEFAULT_PROJECT, show_default=True, help="The project whose limits are meant."
+    "--project", "project_id", metavar="PROJECT", default=DEFAULT_PROJECT, show_default=True, help="Whose limits, by id or name."
 )
 
 
@@ -65,7 +67,9 @@ def limits() -> None:
 @click.pass_context
 def list_limits(ctx: click.Context, project_id: str, as_json: bool) -> None:
     """List the limits in force for every model that is here."""
-    found: list[ProjectRateLimit] = _with_limits(options.load_settings(ctx), lambda service: service.all(project_id))
+    found: list[ProjectRateLimit] = _with_limits(
+        options.load_settings(ctx), project_id, lambda service, project_id: service.all(project_id)
+    )
     rows = [_described(limit) for limit in found]
     if as_json:
         show_json(rows)
@@ -105,12 +109,12 @@ def set_limits(ctx: click.Context, /, model: str, project_id: str, as_json: bool
     if not given:
         raise click.UsageError(f"say at least one of {', '.join(_OPTIONS)}.")
 
-    async def act(service: ProjectLimits) -> ProjectRateLimit:
+    async def act(service: ProjectLimits, project_id: str) -> ProjectRateLimit:
         from openhearth.wire.organization.rate_limits import RateLimitUpdate
 
         return await service.set(None, project_id, PREFIX + model, RateLimitUpdate(**given))
 
-    _tell(_with_limits(options.load_settings(ctx), act), as_json)
+    _tell(_with_limits(options.load_settings(ctx), project_id, act), as_json)
 
 
 @limits.command(epilog=options.examples("openhearth limits reset smollm2:135m", "openhearth limits reset smollm2:135m --project proj_..."))
@@ -121,7 +125,10 @@ def set_limits(ctx: click.Context, /, model: str, project_id: str, as_json: bool
 @click.pass_context
 def reset(ctx: click.Context, model: str, project_id: str, as_json: bool) -> None:
     """Take back all that was set for MODEL: the defaults hold again."""
-    _tell(_with_limits(options.load_settings(ctx), lambda service: service.reset(None, project_id, PREFIX + model)), as_json)
+    _tell(
+        _with_limits(options.load_settings(ctx), project_id, lambda service, project_id: service.reset(None, project_id, PREFIX + model)),
+        as_json,
+    )
 
 
 def _tell(limit: ProjectRateLimit, as_json: bool) -> None:
@@ -139,22 +146,16 @@ def _described(limit: ProjectRateLimit) -> dict[str, Any]:
     return described
 
 
-def _with_limits(settings: Settings, act: Callable[[ProjectLimits], Awaitable[Any]]) -> Any:
-    import asyncio
+def _with_limits(settings: Settings, project: str, act: Callable[[ProjectLimits, str], Awaitable[Any]]) -> Any:
+    async def open_and_act(database: Database) -> Any:
+        from openhearth.accounts.projects.naming import project_called
+        from openhearth.limits.service import ProjectLimits
+        from openhearth.models.resolve import Models
 
-    from openhearth.accounts.organization.founding import found
-    from openhearth.limits.service import ProjectLimits
-    from openhearth.models.resolve import Models
-    from openhearth.store.database import Database
-
-    async def open_and_act() -> Any:
-        database, models = Database(settings.resolved_database_url), Models(settings)
+        models = Models(settings)
         try:
-            await database.prepare()
-            await found(database, settings.owner_email)
-            return await act(ProjectLimits(database, settings.limits, models.names))
+            return await act(ProjectLimits(database, settings.limits, models.names), await project_called(database, project))
         finally:
             await models.close()
-            await database.close()
 
-    return asyncio.run(open_and_act())
+    return on_database(settings, open_and_act)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from openhearth.cli import options
+from openhearth.cli.database import on_database
 from openhearth.cli.terminal import note, show, show_json, table
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def usage(ctx: click.Context, month: int, by: Any, as_json: bool, as_csv: bool) 
         raise click.UsageError("--json and --csv: one of them, please.")
     from openhearth.usage.summary import summary, total
 
-    lines = cast("list[Line]", _with_database(ctx, lambda database: summary(database, month, by)))
+    lines = on_database(options.load_settings(ctx), lambda database: summary(database, month, by))
     if as_json:
         show_json([_described(line, by) for line in lines])
     elif as_csv:
@@ -80,7 +81,7 @@ def limit() -> None:
     """Set, show and remove hard spend limits. A running server takes up changes within a second."""
 
 
-project = click.option("--project", metavar="ID", help="This project's limit; default: the organization's.")
+project = click.option("--project", metavar="PROJECT", help="This project's limit, by id or name; default: the organization's.")
 
 
 @limit.command("set", epilog=options.examples("openhearth usage limit set 50", "openhearth usage limit set 12.50 --project proj_..."))
@@ -93,7 +94,7 @@ def set_limit(ctx: click.Context, dollars: str, project: str | None) -> None:
     from openhearth.wire.organization.spending import SpendLimitUpdate
 
     update = SpendLimitUpdate(_cents(dollars), "USD", "month")
-    made = _with_limits(ctx, lambda limits: limits.set(None, project, update))
+    made = _with_limits(ctx, project, lambda limits, project_id: limits.set(None, project_id, update))
     note(f"At most {_dollars(made.threshold_amount * BILLION // 100)} a month for the {project or 'organization'}.")
 
 
@@ -106,7 +107,7 @@ def show_limit(ctx: click.Context, project: str | None, as_json: bool) -> None:
     """Show a limit, and whether requests are refused now."""
     import msgspec
 
-    found = _with_limits(ctx, lambda limits: limits.get(None, project))
+    found = _with_limits(ctx, project, lambda limits, project_id: limits.get(None, project_id))
     if as_json:
         show_json(msgspec.to_builtins(found))
     else:
@@ -120,7 +121,7 @@ def show_limit(ctx: click.Context, project: str | None, as_json: bool) -> None:
 @click.pass_context
 def remove_limit(ctx: click.Context, project: str | None) -> None:
     """Take a limit away."""
-    _with_limits(ctx, lambda limits: limits.remove(None, project))
+    _with_limits(ctx, project, lambda limits, project_id: limits.remove(None, project_id))
     note(f"No spend limit for the {project or 'organization'} any more.")
 
 
@@ -136,31 +137,14 @@ def _cents(dollars: str) -> int:
     return int(cents)
 
 
-def _with_limits(ctx: click.Context, act: Callable[[SpendLimits], Awaitable[Any]]) -> Any:
+def _with_limits(ctx: click.Context, project: str | None, act: Callable[[SpendLimits, str | None], Awaitable[Any]]) -> Any:
     async def open_and_act(database: Database) -> Any:
+        from openhearth.accounts.projects.naming import project_called
         from openhearth.usage.spend_limits.service import SpendLimits
 
-        return await act(SpendLimits(database, lambda: None))
+        return await act(SpendLimits(database, lambda: None), None if project is None else await project_called(database, project))
 
-    return _with_database(ctx, open_and_act)
-
-
-def _with_database(ctx: click.Context, act: Callable[[Database], Awaitable[Any]]) -> Any:
-    import asyncio
-
-    from openhearth.accounts.organization.founding import found
-    from openhearth.store.database import Database
-
-    async def open_and_act() -> Any:
-        database = Database(options.load_settings(ctx).resolved_database_url)
-        try:
-            await database.prepare()
-            await found(database)
-            return await act(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(open_and_act())
+    return on_database(options.load_settings(ctx), open_and_act)
 
 
 def _described(line: Line, by: str) -> dict[str, Any]:

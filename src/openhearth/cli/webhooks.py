@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openhearth.cli import options
+from openhearth.cli.database import on_database
 from openhearth.cli.terminal import clean, day, note, show, show_json, table
 
 if TYPE_CHECKING:
     from openhearth.settings import Settings
+    from openhearth.store.database import Database
     from openhearth.webhooks.service import Webhooks
     from openhearth.webhooks.tables import WebhookEndpointRow
 
 DEFAULT_PROJECT = "proj_default"
 
-project = click.option("--project", metavar="ID", default=DEFAULT_PROJECT, show_default=True, help="Whose events.")
+project = click.option("--project", metavar="PROJECT", default=DEFAULT_PROJECT, show_default=True, help="Whose events, by id or name.")
 
 
 def register(app: click.Group) -> None:
@@ -62,15 +64,15 @@ def create(ctx: click.Context, url: str, events: tuple[str, ...], name: str, pro
     The signing secret is printed once, alone on stdout.
     """
 
-    async def make(webhooks: Webhooks) -> WebhookEndpointRow:
+    async def make(webhooks: Webhooks, project_id: str) -> WebhookEndpointRow:
         from openhearth.webhooks.events import SUBJECTS
         from openhearth.wire.decoding import convert
         from openhearth.wire.webhooks import WebhookEndpointCreate
 
         wanted = {"url": url, "name": name, "event_types": list(events or SUBJECTS)}
-        return await webhooks.create(None, project, convert(wanted, WebhookEndpointCreate))
+        return await webhooks.create(None, project_id, convert(wanted, WebhookEndpointCreate))
 
-    row = _with_webhooks(options.load_settings(ctx), make)
+    row = _with_webhooks(options.load_settings(ctx), project, make)
     if as_json:
         show_json({**_described(row), "signing_secret": row.secret})
         return
@@ -86,12 +88,12 @@ def create(ctx: click.Context, url: str, events: tuple[str, ...], name: str, pro
 def list_all(ctx: click.Context, project: str, as_json: bool) -> None:
     """List the project's endpoints, newest first."""
 
-    async def find(webhooks: Webhooks) -> list[WebhookEndpointRow]:
+    async def find(webhooks: Webhooks, project_id: str) -> list[WebhookEndpointRow]:
         from openhearth.wire.webhooks import WebhookPageQuery
 
-        return await webhooks.list(project, WebhookPageQuery(limit=100))
+        return await webhooks.list(project_id, WebhookPageQuery(limit=100))
 
-    rows = _with_webhooks(options.load_settings(ctx), find)
+    rows = _with_webhooks(options.load_settings(ctx), project, find)
     if as_json:
         show_json([_described(row) for row in rows])
     elif not rows:
@@ -108,12 +110,12 @@ def list_all(ctx: click.Context, project: str, as_json: bool) -> None:
 def delete(ctx: click.Context, ids: tuple[str, ...], project: str) -> None:
     """Delete endpoints. What they were not told yet is forgotten."""
 
-    async def delete_all(webhooks: Webhooks) -> None:
+    async def delete_all(webhooks: Webhooks, project_id: str) -> None:
         for wanted in ids:
-            await webhooks.delete(None, project, wanted)
+            await webhooks.delete(None, project_id, wanted)
             note(f"Deleted {wanted}.")
 
-    _with_webhooks(options.load_settings(ctx), delete_all)
+    _with_webhooks(options.load_settings(ctx), project, delete_all)
 
 
 @webhooks.command(
@@ -126,29 +128,20 @@ def delete(ctx: click.Context, ids: tuple[str, ...], project: str) -> None:
 @click.pass_context
 def test(ctx: click.Context, endpoint_id: str, event: str, project: str) -> None:
     """Send a sample event now, and print the answer's HTTP status; it fails unless that is a 2xx."""
-    status = _with_webhooks(options.load_settings(ctx), lambda webhooks: webhooks.test(project, endpoint_id, event))
+    status = _with_webhooks(options.load_settings(ctx), project, lambda webhooks, project_id: webhooks.test(project_id, endpoint_id, event))
     show(str(status))
     if not 200 <= status < 300:
         ctx.exit(1)
 
 
-def _with_webhooks(settings: Settings, act: Callable[[Webhooks], Awaitable[Any]]) -> Any:
-    import asyncio
+def _with_webhooks(settings: Settings, project: str, act: Callable[[Webhooks, str], Awaitable[Any]]) -> Any:
+    async def open_and_act(database: Database) -> Any:
+        from openhearth.accounts.projects.naming import project_called
+        from openhearth.webhooks import opening
 
-    from openhearth.accounts.organization.founding import found
-    from openhearth.store.database import Database
-    from openhearth.webhooks import opening
+        return await act(opening.webhooks(database, settings.webhooks), await project_called(database, project))
 
-    async def open_and_act() -> Any:
-        database = Database(settings.resolved_database_url)
-        try:
-            await database.prepare()
-            await found(database, settings.owner_email)
-            return await act(opening.webhooks(database, settings.webhooks))
-        finally:
-            await database.close()
-
-    return asyncio.run(open_and_act())
+    return on_database(settings, open_and_act)
 
 
 def _described(row: WebhookEndpointRow) -> dict[str, Any]:
